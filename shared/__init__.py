@@ -1,0 +1,1 @@
+"""The one package that the services share: contracts, and the adapters behind them."""

@@ -1,0 +1,89 @@
+"""The type of an error is the decision.
+
+RagError
+├── ConfigurationError       stop: the message names the setting, its value and the cure
+│   ├── ModelMissing         a model's weights are not installed
+│   └── StoreMismatch        the store was built with another model or dimension
+├── RetryableError           slow down and try again; never dead-letter
+│   ├── BrokerUnavailable
+│   ├── SourceUnavailable    carries how long the source asked us to wait
+│   ├── StoreUnavailable
+│   └── LLMUnavailable
+├── InvalidEvent             will never work: dead-letter with the reason
+├── UnknownContentHash       a chunk to be reused is gone: embed it again
+└── StoreDamaged             stop: an operator must look
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RagError(Exception):
+    """Everything that this software raises on purpose."""
+
+
+class ConfigurationError(RagError):
+    """The process cannot start as configured."""
+
+
+class ModelMissing(ConfigurationError):
+    """The weights that a setting names are not on this machine."""
+
+
+class StoreMismatch(ConfigurationError):
+    """The store was built with another embedding model or dimension."""
+
+
+class RetryableError(RagError):
+    """A dependency is away or busy."""
+
+
+class BrokerUnavailable(RetryableError):
+    pass
+
+
+class StoreUnavailable(RetryableError):
+    pass
+
+
+class LLMUnavailable(RetryableError):
+    pass
+
+
+class SourceUnavailable(RetryableError):
+    """``retry_after`` is in seconds; ``None`` where the source did not say."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class InvalidReason(StrEnum):
+    """Why a record can never be processed; a metric label, so the set is closed."""
+
+    MALFORMED_JSON = "malformed_json"
+    INVALID_UTF8 = "invalid_utf8"
+    UNKNOWN_SCHEMA = "unknown_schema"
+    MISSING_FIELD = "missing_field"
+    INVALID_FIELD = "invalid_field"
+    TOO_LARGE = "too_large"
+    EMPTY_TEXT = "empty_text"
+    UNORDERABLE = "unorderable"
+
+
+class InvalidEvent(RagError):
+    """An event that no retry can save."""
+
+    def __init__(self, reason: InvalidReason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class UnknownContentHash(RagError):
+    """A write asked to reuse an embedding that the store no longer holds."""
+
+
+class StoreDamaged(RagError):
+    """The store's data fail their integrity check."""

@@ -1,0 +1,120 @@
+"""From signal to exit: stop, drain, flush, commit, close; each bounded.
+
+``run_service`` is the outermost frame of every process.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from shared.errors import RagError
+
+log = logging.getLogger(__name__)
+
+EXIT_FAILED = 1
+EXIT_CONFIGURATION = 2
+
+
+class Heartbeat:
+    """Liveness means that the loop turns: the loop beats, the health server asks."""
+
+    def __init__(self, max_silence: float = 60.0) -> None:
+        self._max_silence = max_silence
+        self._last = time.monotonic()
+
+    def beat(self) -> None:
+        self._last = time.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        return time.monotonic() - self._last <= self._max_silence
+
+
+class Lifecycle:
+    """Owns the stop event and closes what was opened, newest first.
+
+    The whole close is bounded by ``close_timeout`` seconds; what does not finish by then is abandoned
+    and named in the log, and the process exits with a failure.
+    """
+
+    def __init__(self, close_timeout: float = 25.0) -> None:
+        self.stop = threading.Event()
+        self._close_timeout = close_timeout
+        self._closers: list[tuple[str, Callable[[], object]]] = []
+
+    def install_signal_handlers(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.stop.set()
+
+    def on_close(self, name: str, close: Callable[[], object]) -> None:
+        self._closers.append((name, close))
+
+    def close(self) -> bool:
+        """Whether everything closed cleanly and in time."""
+        self.stop.set()
+        clean = True
+        deadline = time.monotonic() + self._close_timeout
+        while self._closers:
+            name, close = self._closers.pop()
+            clean &= _close_one(name, close, deadline)
+        return clean
+
+
+def _close_one(name: str, close: Callable[[], object], deadline: float) -> bool:
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            close()
+        except Exception as error:  # noqa: BLE001 - reported below; the others must still be closed
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name=f"close-{name}", daemon=True)
+    thread.start()
+    thread.join(max(0.0, deadline - time.monotonic()))
+    if thread.is_alive():
+        log.error("did not close in time", extra={"component": name})
+        return False
+    if errors:
+        log.error("failed to close", extra={"component": name, "error": str(errors[0])})
+        return False
+    return True
+
+
+def run_service(name: str, main: Callable[[Lifecycle], None]) -> int:
+    """Run ``main`` until it returns or a signal arrives, then close; the process's exit code.
+
+    What a user can cure is one line on stderr, never a traceback.
+    """
+    lifecycle = Lifecycle()
+    lifecycle.install_signal_handlers()
+    code = 0
+    try:
+        main(lifecycle)
+    except RagError as error:
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - logging may not be set up yet
+        code = EXIT_CONFIGURATION
+    except OSError as error:
+        print(f"{name}: {_describe(error)}", file=sys.stderr)  # noqa: T201
+        code = EXIT_FAILED
+    finally:
+        if not lifecycle.close():
+            code = code or EXIT_FAILED
+        log.info("stopped", extra={"exit_code": code})
+    return code
+
+
+def _describe(error: OSError) -> str:
+    path = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{path}"

@@ -1,0 +1,253 @@
+"""The ports between the services and the outside world. Each states its laws, not only its types.
+
+All ports are synchronous. The in-memory adapters (``memory_store``, ``memory_broker``, ``hashing``,
+``extractive``) are the reference: the contract tests hold every other adapter against them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from shared.domain import (
+    ChangePage,
+    Chunk,
+    Document,
+    Hit,
+    Prompt,
+    SearchFilter,
+    StoredDocument,
+    StoreStats,
+    Version,
+    WriteOutcome,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Embedding = NDArray[np.float32]  # (dimension,), unit norm
+    Embeddings = NDArray[np.float32]  # (n, dimension), rows of unit norm
+
+
+class Clock(Protocol):
+    """Time, so that tests can own it."""
+
+    def now(self) -> datetime:
+        """Wall clock, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedDocument:
+    """A document, its chunks in order, and one embedding for each.
+
+    ``None`` in place of an embedding means: reuse the one that this document's stored chunk with the
+    same ``content_hash`` has.
+    """
+
+    document: Document
+    chunks: tuple[Chunk, ...]
+    embeddings: tuple[Embedding | None, ...]
+
+
+class VectorStore(Protocol):
+    """Documents, their chunks and embeddings, searchable by cosine similarity.
+
+    Several processes may open one store; a committed write is visible to the next search of each.
+    Every method is safe to call from several threads.
+
+    :raises StoreUnavailable: from any method, while the store cannot be reached.
+    """
+
+    def replace(self, documents: Sequence[EmbeddedDocument]) -> list[WriteOutcome]:
+        """Make each document's chunks exactly these, if its version is newer than what is stored.
+
+        Per document atomic: a reader sees all old chunks or all new ones, never a mix. Equal version:
+        ``DUPLICATE``, nothing changes. Lower version, or lower than a tombstone: ``STALE``, nothing
+        changes. Within one call, documents are applied in order. Outcomes are in the order of
+        ``documents``, and are returned only when the writes are durable.
+
+        :raises UnknownContentHash: an embedding to be reused is not there; nothing was written.
+        """
+
+    def delete(self, document_id: str, version: Version) -> WriteOutcome:
+        """Remove the document and keep a tombstone, if ``version`` is newer than what is stored.
+
+        Deleting an unknown document keeps a tombstone too: its edits may still be under way. Equal to
+        the stored version: ``DUPLICATE``; lower: ``STALE``.
+        """
+
+    def content_hashes(self, document_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        """The content hashes of each live document's chunks; unknown and deleted ids are left out."""
+
+    def get(self, document_id: str) -> StoredDocument | None:
+        """The live document, or ``None``."""
+
+    def search(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Hit]:
+        """The ``top_k`` chunks of highest cosine similarity that satisfy ``where``, best first.
+
+        Never fewer than ``min(top_k, matching chunks)``: a filter does not eat hits. Ties are ordered
+        by ``chunk_id``.
+        """
+
+    def changes(self, after: str | None, limit: int) -> ChangePage:
+        """What was indexed or removed since the cursor ``after`` (``None``: from the beginning).
+
+        In commit order. Compacted: a document stands once, at its newest change. Going on from the
+        returned cursor never skips a change; an empty page returns a cursor that is valid too.
+        """
+
+    def stats(self) -> StoreStats:
+        """Counts of live documents, chunks and tombstones, and the newest times."""
+
+    def purge(self, max_age: timedelta | None, max_chunks: int | None) -> int:
+        """Remove live documents, oldest ``updated_at`` first, until none is older than ``max_age`` and
+        at most ``max_chunks`` chunks are left. They appear in the change feed as removed and may come
+        back with the same version. Returns how many documents were removed.
+        """
+
+    def close(self) -> None:
+        """Release everything. Calling it again does nothing."""
+
+
+class Embedder(Protocol):
+    """Text to embedding. Safe to call from several threads."""
+
+    @property
+    def name(self) -> str:
+        """Identifies the vector space: stores refuse to mix two of them."""
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def max_tokens(self) -> int:
+        """Longer texts are cut by the model; the chunker stays below."""
+
+    def embed(self, texts: Sequence[str]) -> Embeddings:
+        """float32 ``(len(texts), dimension)``, rows of unit norm, in order; ``(0, dimension)`` for none."""
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text, without the model's special tokens."""
+
+
+class LLM(Protocol):
+    """Prompt to text. Safe to call from several threads.
+
+    :raises LLMUnavailable: from ``stream``, before or between deltas.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def context_tokens(self) -> int:
+        """Input and output together."""
+
+    def count_tokens(self, text: str) -> int: ...
+
+    def stream(self, prompt: Prompt) -> Iterator[str]:
+        """The answer, piece by piece. Closing the iterator stops the generation."""
+
+    def close(self) -> None: ...
+
+
+Headers = tuple[tuple[str, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPartition:
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a consumer read: bytes, untouched."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    timestamp_ms: int
+
+    @property
+    def topic_partition(self) -> TopicPartition:
+        return TopicPartition(self.topic, self.partition)
+
+
+RevokeCallback = Callable[[frozenset[TopicPartition]], None]
+
+
+class Consumer(Protocol):
+    """One member of a consumer group, reading the topics it was built with.
+
+    Used from one thread. Offsets are Kafka's: a committed offset is the *next* one to read. Nothing is
+    committed but by ``commit``.
+
+    :raises BrokerUnavailable: the broker cannot be reached *and* waiting inside the client will not help.
+    """
+
+    def poll(self, max_records: int, timeout: float) -> list[Record]:
+        """Up to ``max_records`` records, in order within each partition; ``[]`` after ``timeout`` seconds.
+
+        Keeps the membership alive, so it must be called often, also while paused (it then returns ``[]``).
+        Rebalance callbacks run inside it.
+        """
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Store the next offsets to read, durably, before returning. Partitions that are no longer
+        assigned are skipped: their new owner reads from the last commit."""
+
+    def pause(self) -> None:
+        """Stop fetching, keep the assignment."""
+
+    def resume(self) -> None: ...
+
+    def assignment(self) -> frozenset[TopicPartition]: ...
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records between this member's position and the end of each assigned partition; from cached
+        watermarks, so it never waits for the broker."""
+
+    def on_revoke(self, callback: RevokeCallback) -> None:
+        """``callback`` runs before partitions are given up, while ``commit`` still works for them."""
+
+    def close(self) -> None:
+        """Leave the group, without committing."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRecord:
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+DeliveryCallback = Callable[[Exception | None], None]
+
+
+class Producer(Protocol):
+    """Sends records; idempotent, in order per key. Safe to call from several threads."""
+
+    def send(self, record: OutgoingRecord, on_delivery: DeliveryCallback | None = None) -> None:
+        """Hand over one record; blocks while the buffer is full. ``on_delivery`` is called from another
+        thread with ``None`` once all replicas have it, or with the error.
+
+        :raises InvalidEvent: the record is larger than the broker takes.
+        """
+
+    def flush(self, timeout: float) -> int:
+        """Wait for outstanding deliveries; how many are still outstanding after ``timeout`` seconds."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,104 @@
+"""Settings that several services read, from the environment and ``.env``.
+
+A wrong value stops the process at start with one line that names the variable, the value and what is
+allowed. Each service's own settings stand beside its code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from shared.errors import ConfigurationError
+
+EnvironmentList = Annotated[tuple[str, ...], NoDecode]
+"""A comma-separated variable; validate with ``split_list``."""
+
+
+def split_list(value: object) -> object:
+    """``"a, b"`` → ``("a", "b")``; an empty value or ``*`` → ``()``, which means all."""
+    if not isinstance(value, str):
+        return value
+    items = tuple(item.strip() for item in value.split(",") if item.strip())
+    return () if items == ("*",) else items
+
+
+class EnvironmentSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True)
+
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
+def load_settings(cls: type[AnySettings]) -> AnySettings:
+    """:raises ConfigurationError: one line for each wrong variable."""
+    try:
+        return cls()
+    except ValidationError as error:
+        prefix = str(cls.model_config.get("env_prefix", ""))
+        lines = [
+            f"{prefix}{'.'.join(str(part) for part in problem['loc'])}".upper()
+            + f"={_shorten(problem.get('input'))}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise ConfigurationError("; ".join(lines)) from None
+
+
+def _shorten(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+class KafkaSettings(EnvironmentSettings):
+    """The defaults are Apache Kafka's best; local mode overrides what Tansu does differently."""
+
+    model_config = SettingsConfigDict(env_prefix="KAFKA_")
+
+    bootstrap_servers: str = "127.0.0.1:9092"
+    topic: str = "documents"
+    dlq_topic: str = "documents.dlq"
+    partitions: int = Field(default=4, ge=1, le=1024)
+    group_id: str = "processor"
+    group_protocol: Literal["classic", "consumer"] = "classic"
+    session_timeout_ms: int = Field(default=45_000, ge=1_000)
+    assignment_strategy: Literal["cooperative-sticky", "range", "roundrobin"] = "cooperative-sticky"
+    max_message_bytes: int = Field(default=8_388_608, ge=65_536)
+
+
+class VectorStoreSettings(EnvironmentSettings):
+    vector_store: Literal["faiss", "memory"] = "faiss"
+    faiss_path: Path | None = None
+    faiss_index: str = "Flat"
+    data_dir: Path = Path("./data")
+
+    @property
+    def faiss_file(self) -> Path:
+        return self.faiss_path or self.data_dir / "store" / "documents.sqlite"
+
+
+class EmbedderSettings(EnvironmentSettings):
+    model_config = SettingsConfigDict(env_prefix="EMBEDDER_")
+
+    kind: Literal["sentence-transformers", "hashing"] = Field(
+        default="sentence-transformers", validation_alias="EMBEDDER"
+    )
+    model: str = "all-MiniLM-L6-v2"
+    backend: Literal["torch"] = "torch"
+    batch_size: int = Field(default=32, ge=1, le=1024)
+
+
+class LLMSettings(EnvironmentSettings):
+    model_config = SettingsConfigDict(env_prefix="LLM_")
+
+    kind: Literal["llamacpp", "extractive"] = Field(default="llamacpp", validation_alias="LLM")
+    model: str = "SmolLM2-135M-Instruct"
+    context_tokens: int = Field(default=2048, ge=512)
+    timeout_seconds: float = Field(default=60.0, gt=0)
+
+
+class ObservabilitySettings(EnvironmentSettings):
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] = "json"
