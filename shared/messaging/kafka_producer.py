@@ -1,0 +1,137 @@
+"""The Producer port over Kafka: idempotent, compressed, confirmed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from shared.errors import BrokerUnavailable, InvalidEvent, InvalidReason
+from shared.messaging.client_config import HEADER_HEADROOM, client_config, describe
+from shared.ports import DeliveryCallback, OutgoingRecord
+from shared.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+_POLL_SECONDS = 0.5
+_BUFFER_WAIT_SECONDS = 10.0
+_ABANDON_SECONDS = 2.0
+
+
+def producer_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
+    return {
+        **client_config(settings, client_id),
+        "enable.idempotence": True,
+        "acks": "all",
+        "compression.type": "zstd",
+        "partitioner": "murmur2_random",
+        "linger.ms": 5,
+        "message.max.bytes": settings.max_message_bytes + HEADER_HEADROOM,
+        "message.timeout.ms": 30_000,
+        "queue.buffering.max.kbytes": 131_072,
+    }
+
+
+class KafkaProducer:
+    """Its own thread serves the delivery callbacks, from construction until ``close``.
+
+    A broker that lost its state refuses the idempotence session of a producer for ever, and the client
+    retries in vain. So a delivery that times out, or a fatal error, starts a new session; what the old
+    one held fails, and the caller sends it again.
+    """
+
+    def __init__(self, config: dict[str, Any], max_message_bytes: int) -> None:
+        self._config = config
+        self._max_message_bytes = max_message_bytes
+        self._session = confluent_kafka.Producer(config)
+        self._swap = threading.Lock()
+        self._broken = threading.Event()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._serve_callbacks, name="kafka-delivery", daemon=True)
+        self._thread.start()
+
+    def send(self, record: OutgoingRecord, on_delivery: DeliveryCallback | None = None) -> None:
+        """:raises BrokerUnavailable: closed, or the buffer stayed full for 10 s."""
+        size = len(record.key or b"") + len(record.value or b"")
+        if size > self._max_message_bytes:
+            raise _too_large(f"{size} bytes, at most {self._max_message_bytes} (KAFKA_MAX_MESSAGE_BYTES)")
+        deadline = time.monotonic() + _BUFFER_WAIT_SECONDS
+        while not self._closed.is_set():
+            try:
+                with self._swap:
+                    self._session.produce(
+                        record.topic,
+                        value=record.value,
+                        key=record.key,
+                        headers=list(record.headers),
+                        on_delivery=self._confirm(on_delivery),
+                    )
+                return
+            except BufferError:
+                if time.monotonic() > deadline:
+                    raise BrokerUnavailable("the send buffer stays full: the broker takes nothing") from None
+                self._session.poll(0.05)
+            except KafkaException as error:
+                raise self._map_error(error.args[0]) from error
+        raise BrokerUnavailable("the producer is closed")
+
+    def flush(self, timeout: float) -> int:
+        deadline = time.monotonic() + timeout
+        outstanding = self._session.flush(timeout)
+        remaining = deadline - time.monotonic()
+        return self._session.flush(remaining) if remaining > 0 else outstanding
+
+    def close(self) -> None:
+        """Stop at once: ``flush`` first. What is outstanding fails with BrokerUnavailable."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._thread.join()
+        with self._swap:
+            _abandon(self._session)
+
+    def _serve_callbacks(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._session.poll(_POLL_SECONDS)
+            except Exception:  # a callback's bug must not end all deliveries
+                log.exception("a delivery callback failed")
+            if self._broken.is_set():
+                self._broken.clear()
+                self._renew()
+
+    def _renew(self) -> None:
+        log.warning("starting a new producer session: the broker does not take the old one's records")
+        with self._swap:
+            old, self._session = self._session, confluent_kafka.Producer(self._config)
+        _abandon(old)
+        self._broken.clear()  # set again by what was abandoned
+
+    def _confirm(self, on_delivery: DeliveryCallback | None) -> Callable[[KafkaError | None, Message], None]:
+        def confirm(error: KafkaError | None, _message: Message) -> None:
+            problem = None if error is None else self._map_error(error)
+            if on_delivery is not None:
+                on_delivery(problem)
+
+        return confirm
+
+    def _map_error(self, error: KafkaError) -> Exception:
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            return _too_large(describe(error))
+        if error.fatal() or error.code() in (KafkaError._MSG_TIMED_OUT, KafkaError._FATAL):
+            self._broken.set()
+        return BrokerUnavailable(describe(error))
+
+
+def _abandon(session: confluent_kafka.Producer) -> None:
+    session.purge()
+    session.flush(_ABANDON_SECONDS)
+
+
+def _too_large(detail: str) -> InvalidEvent:
+    return InvalidEvent(InvalidReason.TOO_LARGE, detail)
