@@ -16,7 +16,7 @@ _FRESHNESS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
 _STAGE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
-STAGES = ("embed", "retrieve", "prompt", "generate", "ground")
+STAGES = ("embed", "retrieve", "weigh", "prompt", "generate", "ground")
 INGEST_RESULTS = ("indexed", "deleted", "duplicate", "stale", "invalid")
 DROP_REASONS = ("canary", "filtered", "no_effect", "page_gone")
 

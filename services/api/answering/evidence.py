@@ -1,0 +1,100 @@
+"""Which sentences of the retrieved passages speak to the question, and whether that is enough.
+
+Abstaining happens here, before any model is asked: a small model guesses when the passages do not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from services.api.answering.question import AnswerKind, expected_kind, offers, required_names
+from shared.domain import Hit
+from shared.text import Span, sentence_spans, terms
+
+if TYPE_CHECKING:
+    from shared.ports import Embedding, Embeddings
+
+MIN_HIT_SCORE = 0.2
+MIN_RELEVANCE = 0.35
+MIN_COVERAGE = 0.3
+CERTAIN_RELEVANCE = 0.6
+MAX_CANDIDATES = 16
+_COVERAGE_WEIGHT = 0.3
+_KIND_BONUS = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One sentence of a hit. ``relevance`` is the cosine similarity of "title: sentence" and the
+    question, ``coverage`` the share of the question's terms that title and sentence contain."""
+
+    hit: Hit
+    span: Span
+    relevance: float
+    coverage: float
+    right_kind: bool
+
+    @property
+    def text(self) -> str:
+        return self.span.of(self.hit.text)
+
+    @property
+    def weight(self) -> float:
+        return self.relevance + _COVERAGE_WEIGHT * self.coverage + _KIND_BONUS * self.right_kind
+
+    @property
+    def sufficient(self) -> bool:
+        """Strong enough to answer from."""
+        return self.relevance >= CERTAIN_RELEVANCE or (
+            self.relevance >= MIN_RELEVANCE and self.coverage >= MIN_COVERAGE
+        )
+
+
+def weigh_evidence(
+    question: str,
+    question_embedding: Embedding,
+    hits: Sequence[Hit],
+    embed: Callable[[Sequence[str]], Embeddings],
+) -> list[Evidence]:
+    """The sufficient evidence, strongest first; empty means: do not answer."""
+    candidates = _candidates(question, [hit for hit in hits if _is_about(question, hit)])
+    if not candidates:
+        return []
+    relevances = embed([f"{hit.title}: {span.of(hit.text)}" for hit, span, _ in candidates]) @ (
+        question_embedding
+    )
+    kind = expected_kind(question)
+    evidence = [
+        Evidence(hit, span, float(relevance), coverage, _has_kind(kind, hit, span, question))
+        for (hit, span, coverage), relevance in zip(candidates, relevances, strict=True)
+    ]
+    return sorted((item for item in evidence if item.sufficient), key=lambda item: -item.weight)
+
+
+def _is_about(question: str, hit: Hit) -> bool:
+    """A passage that does not mention who or what the question names is no evidence, however similar
+    it is: another earthquake's toll is a wrong answer."""
+    if hit.score < MIN_HIT_SCORE:
+        return False
+    required = required_names(question)
+    missing = required - frozenset(terms(f"{hit.title} {hit.text}"))
+    return len(missing) <= (1 if len(required) > 3 else 0)
+
+
+def _candidates(question: str, hits: Sequence[Hit]) -> list[tuple[Hit, Span, float]]:
+    """The sentences worth embedding: those that cover the question best, at most ``MAX_CANDIDATES``."""
+    wanted = frozenset(terms(question))
+    found = []
+    for hit in hits:
+        title_terms = frozenset(terms(hit.title))
+        for span in sentence_spans(hit.text):
+            present = title_terms | frozenset(terms(span.of(hit.text)))
+            found.append((hit, span, len(wanted & present) / max(1, len(wanted))))
+    found.sort(key=lambda candidate: -(candidate[2] + candidate[0].score))
+    return found[:MAX_CANDIDATES]
+
+
+def _has_kind(kind: AnswerKind, hit: Hit, span: Span, question: str) -> bool:
+    return offers(kind, span.of(hit.text), f"{question} {hit.title}")
