@@ -53,7 +53,10 @@ def parse_time(text: str) -> datetime:
 
     :raises ValueError: not a time, or without an offset.
     """
-    return truncate_to_milliseconds(datetime.fromisoformat(text))
+    try:
+        return truncate_to_milliseconds(datetime.fromisoformat(text))
+    except OverflowError as error:  # year 1 or 9999, moved out of range by its offset
+        raise ValueError(str(error)) from None
 
 
 def encode_event(event: DocumentEvent) -> bytes:

@@ -38,13 +38,17 @@ def load_settings(cls: type[AnySettings]) -> AnySettings:
     try:
         return cls()
     except ValidationError as error:
-        prefix = str(cls.model_config.get("env_prefix", ""))
         lines = [
-            f"{prefix}{'.'.join(str(part) for part in problem['loc'])}".upper()
-            + f"={_shorten(problem.get('input'))}: {problem['msg']}"
+            f"{_variable(cls, problem['loc'])}={_shorten(problem.get('input'))}: {problem['msg']}"
             for problem in error.errors()
         ]
         raise ConfigurationError("; ".join(lines)) from None
+
+
+def _variable(cls: type[BaseSettings], location: tuple[int | str, ...]) -> str:
+    name = ".".join(str(part) for part in location)
+    has_own_name = any(name == field.validation_alias for field in cls.model_fields.values())
+    return name.upper() if has_own_name else f"{cls.model_config.get('env_prefix', '')}{name}".upper()
 
 
 def _shorten(value: object) -> str:
