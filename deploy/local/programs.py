@@ -1,0 +1,108 @@
+"""The processes of the local stack, as a supervisord configuration. Pure text."""
+
+from __future__ import annotations
+
+import configparser
+import io
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from deploy.local.configuration import ROOT, Stack, thread_counts
+
+SERVICES = ("broker", "replay", "processor", "api", "producer")
+"""In the order they start; they stop in the opposite one."""
+
+_PYTHON_PROGRAM = {
+    # The close of a service is bounded by 25 s (shared.lifecycle).
+    "stopwaitsecs": "30",
+    # Later exits are crashes of a service that had come up, and are restarted without a limit.
+    "startsecs": "10",
+}
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def stack_programs(
+    stack: Stack,
+    source: str,
+    python: str,
+    broker_command: Sequence[str],
+    cores: int,
+    given: Mapping[str, str],
+) -> list[Program]:
+    """``given`` is the user's environment: a thread count there wins over the shares computed here."""
+    ports = {name: str(port) for name, (_, port) in stack.ports(source).items()}
+    threads = thread_counts(cores)
+
+    def service(name: str, **environment: str) -> Program:
+        if name in threads and "OMP_NUM_THREADS" not in given:
+            environment["OMP_NUM_THREADS"] = str(threads[name])
+        return Program(name, [python, "-m", f"services.{name}"], environment)
+
+    programs = {
+        "broker": Program("broker", broker_command),
+        "replay": service("replay"),
+        "processor": service("processor", METRICS_PORT=ports["processor"]),
+        "api": service("api"),
+        "producer": service("producer", METRICS_PORT=ports["producer"]),
+    }
+    return [programs[name] for name in SERVICES if name in ports]
+
+
+def supervisor_config(stack: Stack, programs: Sequence[Program]) -> str:
+    """The text of ``supervisord.conf``."""
+    config = configparser.RawConfigParser()
+    config["supervisord"] = _escaped(
+        {
+            "nodaemon": "true",
+            "silent": "true",
+            "umask": "077",
+            "logfile": str(stack.log_file("supervisord")),
+            "logfile_maxbytes": "1MB",
+            "logfile_backups": "1",
+            "pidfile": str(stack.supervisor_pid_file),
+            "childlogdir": str(stack.logs_dir),
+            "directory": str(ROOT),
+        }
+    )
+    config["unix_http_server"] = _escaped({"file": str(stack.socket), "chmod": "0600"})
+    config["rpcinterface:supervisor"] = {
+        "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+    }
+    config["supervisorctl"] = _escaped({"serverurl": f"unix://{stack.socket}"})
+    for priority, program in enumerate(programs):
+        config[f"program:{program.name}"] = _escaped(_program_section(stack, program, priority))
+    text = io.StringIO()
+    config.write(text)
+    return text.getvalue()
+
+
+def _program_section(stack: Stack, program: Program, priority: int) -> dict[str, str]:
+    own = {"startsecs": "1", "stopwaitsecs": "10"} if program.name == "broker" else _PYTHON_PROGRAM
+    environment = ",".join(f'{name}="{value}"' for name, value in program.environment.items())
+    return {
+        "command": shlex.join(program.command),
+        "directory": str(ROOT),
+        "priority": str(priority),
+        "autorestart": "true",
+        "startretries": "10",
+        **own,
+        "stopasgroup": "true",
+        "killasgroup": "true",
+        "redirect_stderr": "true",
+        "stdout_logfile": str(stack.log_file(program.name)),
+        "stdout_logfile_maxbytes": "5MB",
+        "stdout_logfile_backups": "2",
+        **({"environment": environment} if environment else {}),
+    }
+
+
+def _escaped(section: Mapping[str, str]) -> dict[str, str]:
+    """supervisord expands ``%(name)s`` in every value."""
+    return {name: value.replace("%", "%%") for name, value in section.items()}

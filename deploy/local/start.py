@@ -1,0 +1,141 @@
+"""Bring the stack up, or say that it is up."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from types import FrameType
+
+from deploy.local.api_key import ensure_api_key
+from deploy.local.broker import broker_command
+from deploy.local.configuration import Stack, read_environment
+from deploy.local.facts import as_started, write_facts
+from deploy.local.preflight import data_dir_problems, port_problems, settings_problems
+from deploy.local.programs import stack_programs, supervisor_config
+from deploy.local.question import demo_question
+from deploy.local.settings import LocalStackSettings
+from deploy.local.source import choose_source
+from deploy.local.summary import display_path, summary
+from deploy.local.supervisor import Supervisor, stack_processes
+from deploy.local.wait import StackWait
+from services.producer.settings import ProducerSettings
+from shared.errors import ConfigurationError
+from shared.settings import load_settings
+
+
+def start() -> None:
+    """:raises ConfigurationError: nothing was started, and why.
+    :raises StackFailed: it came up halfway, and was stopped again.
+    """
+    begun = time.monotonic()
+    os.environ.update(read_environment())
+    _refuse(settings_problems())
+    stack = Stack(load_settings(LocalStackSettings))
+    _refuse(data_dir_problems(stack.data_dir))
+    for folder in (stack.run_dir, stack.logs_dir):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    with _only_one_start(stack), _stopped_if_interrupted(Supervisor(stack)) as supervisor:
+        running = supervisor.answers()
+        stack = as_started(stack) if running else stack
+        if running:
+            source = _revive(supervisor)
+            _say(f"Already running, as it was started ({display_path(stack.data_dir)}).")
+        else:
+            source = _launch(stack, supervisor)
+        key = ensure_api_key(stack.key_file)
+        question = _wait(stack, source, supervisor, key)
+        facts = {**stack.facts(source), "question": question, "pids": supervisor.pids()}
+        write_facts(stack, facts)
+    if not running:
+        _say(f"Ready after {time.monotonic() - begun:.1f} s.")
+    print(f"\n{summary(facts, key)}")
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+
+
+def _launch(stack: Stack, supervisor: Supervisor) -> str:
+    """Start every process of the stack; the source that feeds it."""
+    if stack_processes(stack):
+        _say("Stopping what an earlier run left behind.")
+        supervisor.shutdown()
+    source, why = choose_source(load_settings(ProducerSettings))
+    _refuse(port_problems(stack.settings.api_host, stack.ports(source)))
+    ensure_api_key(stack.key_file)
+    _say(f"Source: {source} ({why}).")
+    write_facts(stack, stack.facts(source))
+    programs = stack_programs(
+        stack,
+        source,
+        sys.executable,
+        broker_command(stack.settings.broker_port),
+        os.cpu_count() or 1,
+        os.environ,
+    )
+    supervisor.launch(supervisor_config(stack, programs), stack.environment(os.environ, source))
+    _say(f"Starting {', '.join(program.name for program in programs)}:")
+    return source
+
+
+def _revive(supervisor: Supervisor) -> str:
+    """Start again what supervisord gave up; the source that the stack was started with."""
+    processes = supervisor.processes()
+    for process in processes:
+        if not process.running:
+            _say(f"{process.name} was down: starting it again.")
+            supervisor.start_process(process.name)
+    return "replay" if any(process.name == "replay" for process in processes) else "wikimedia"
+
+
+def _wait(stack: Stack, source: str, supervisor: Supervisor, key: str) -> str:
+    """Returns once a search answers; a question that the stack can answer."""
+    with StackWait(stack, source, supervisor, key, say=_say) as wait:
+        wait.until_ready()
+        if source == "replay":
+            question = demo_question()
+            wait.until_found(question.text, question.title)
+            return question.text
+        wait.until_search_answers()
+        return f"What is {wait.newest_title() or 'Wikipedia'}?"
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+@contextlib.contextmanager
+def _only_one_start(stack: Stack) -> Iterator[None]:
+    with (stack.run_dir / "start.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say("Another start.sh is at work here; waiting for it.")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _stopped_if_interrupted(supervisor: Supervisor) -> Iterator[Supervisor]:
+    """What was started is stopped again, unless it came up."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    was_running = supervisor.answers()
+    try:
+        yield supervisor
+    except BaseException:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        if not was_running and supervisor.shutdown():
+            print("Stopped what had been started.", file=sys.stderr, flush=True)
+        raise
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

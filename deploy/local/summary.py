@@ -1,0 +1,37 @@
+"""What a user needs to know of a running stack."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy.local.configuration import ROOT
+
+
+def summary(facts: Mapping[str, Any], key: str) -> str:
+    """``facts`` as in ``run/stack.json``."""
+    urls, body = facts["urls"], json.dumps({"question": facts["question"]}, ensure_ascii=False)
+    lines = [
+        f"  page      {urls['api']}/",
+        f"  API docs  {urls['docs']}",
+        *(f"  metrics   {url}" for url in facts["metrics"].values()),
+        f"  API key   {key}   (in {display_path(facts['key_file'])})",
+        "",
+        "Ask it something:",
+        f"  curl -s {urls['api']}/v1/ask -H 'Authorization: Bearer {key}' \\",
+        f"    -H 'Content-Type: application/json' -d {shlex.quote(body)}",
+        "",
+        "Check it:    ./test.sh",
+        f"Follow logs: ./logs.sh api   (or {', '.join(name for name in facts['ports'] if name != 'api')})",
+        "Stop it:     ./stop.sh   (--clean also removes its data)",
+    ]
+    return "\n".join(lines)
+
+
+def display_path(path: str | Path) -> str:
+    """Relative to the project where it is inside it."""
+    path = Path(path)
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

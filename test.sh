@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Check the running stack, or run the test suites. See ./test.sh --help.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/deploy/lib.sh"
+cd "$ROOT"
+
+usage() {
+  cat <<'TEXT'
+Usage: ./test.sh [SUITE] [pytest options]
+
+  (none)        smoke test against the running stack
+  check         format, lint, types, layers, shell scripts
+  unit, contract, integration, e2e
+                one test suite
+  all           check, and every suite
+  soak          the slow tests that all leaves out
+TEXT
+}
+
+run() {
+  printf '%s\n' "== $1"
+  shift
+  "$@"
+}
+
+# In .venv/bin stand the tools that pip installed.
+check() {
+  local bin
+  bin=$(dirname "$(venv_python)")
+  run "format" "$bin/ruff" format --check .
+  run "lint" "$bin/ruff" check .
+  run "types" "$bin/mypy"
+  run "layers" "$bin/lint-imports"
+  run "shell scripts" "$bin/shellcheck" -x ./*.sh deploy/*.sh .ci/run
+  run "line endings" line_endings
+}
+
+line_endings() {
+  local found
+  found=$(grep -rlI --exclude-dir=.git --exclude-dir=.venv --exclude-dir=data --exclude-dir='.*_cache' \
+    --exclude-dir=.hypothesis --exclude-dir=__pycache__ $'\r$' .) || return 0
+  printf 'CRLF line endings in:\n%s\n' "$found" >&2
+  return 1
+}
+
+suite() {
+  exec "$(venv_python)" -m pytest "$@"
+}
+
+name=${1-}
+[ $# -eq 0 ] || shift
+case $name in
+  '')
+    [ -x "$(venv_python)" ] || fail "no stack is running: nothing is installed yet; ./start.sh starts it"
+    exec "$(venv_python)" -m deploy.smoke
+    ;;
+  --help | -h) usage ;;
+  check)
+    ensure_installed dev
+    check
+    ;;
+  unit | contract | integration | e2e)
+    ensure_installed dev
+    suite "tests/$name" "$@"
+    ;;
+  soak)
+    ensure_installed dev
+    suite -m soak "$@"
+    ;;
+  all)
+    ensure_installed dev
+    check
+    run "tests" suite -m "not soak" "$@"
+    ;;
+  *) fail "unknown suite '$name'; allowed: check unit contract integration e2e all soak" 2 ;;
+esac
