@@ -1,0 +1,106 @@
+"""Composition root: ``python -m services.api``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from opentelemetry import trace
+from prometheus_client import CollectorRegistry
+
+from services.api.answering.service import AnswerService
+from services.api.app import create_app
+from services.api.auth import KeyRing
+from services.api.dependencies import Dependencies, Names
+from services.api.publisher import DocumentPublisher
+from services.api.readiness import Readiness
+from services.api.server import ApiServer, bind
+from services.api.settings import ApiSettings, check_body_limit
+from services.api.versions import VersionLedger
+from shared.clock import SystemClock
+from shared.embedder.factory import build_embedder
+from shared.lifecycle import Lifecycle, run_service
+from shared.llm.factory import build_llm
+from shared.messaging.factory import build_producer, ensure_topics
+from shared.observability.log import configure_logging
+from shared.observability.metrics import ApiMetrics
+from shared.observability.tracing import configure_tracing
+from shared.settings import (
+    EmbedderSettings,
+    KafkaSettings,
+    LLMSettings,
+    ObservabilitySettings,
+    VectorStoreSettings,
+    load_settings,
+)
+from shared.vector_store.factory import open_vector_store
+
+log = logging.getLogger(__name__)
+
+NAME = "api"
+_BROKER_CHECK_SECONDS = 2.0
+_FLUSH_SECONDS = 5.0
+
+
+def main(lifecycle: Lifecycle) -> None:
+    configure_logging(NAME, load_settings(ObservabilitySettings))
+    configure_tracing(NAME)
+    clock = SystemClock()
+    started = clock.monotonic()
+    settings = load_settings(ApiSettings)
+    kafka = load_settings(KafkaSettings)
+    storage = load_settings(VectorStoreSettings)
+    embedding = load_settings(EmbedderSettings)
+    generation = load_settings(LLMSettings)
+    check_body_limit(settings, kafka)
+    # What can be wrong in a moment comes before what takes seconds to load.
+    keys = KeyRing(settings.keys_path(storage.data_dir))
+    listener = bind(settings)
+    lifecycle.on_close("listener", listener.close)
+
+    embedder = build_embedder(embedding)
+    llm = build_llm(generation)
+    lifecycle.on_close("llm", llm.close)
+    store = open_vector_store(storage, embedder_name=embedder.name, dimension=embedder.dimension)
+    lifecycle.on_close("vector store", store.close)
+    producer = build_producer(kafka, NAME)
+    lifecycle.on_close("producer", producer.close)
+    lifecycle.on_close("producer flush", lambda: producer.flush(_FLUSH_SECONDS))
+    if lifecycle.stop.is_set():
+        return
+
+    registry = CollectorRegistry()
+    metrics = ApiMetrics(registry)
+    app = create_app(
+        Dependencies(
+            settings=settings,
+            answering=AnswerService(store=store, embedder=embedder, llm=llm, metrics=metrics),
+            store=store,
+            publisher=DocumentPublisher(producer, kafka.topic, settings.publish_timeout_seconds, clock),
+            versions=VersionLedger(clock),
+            readiness=Readiness(
+                {
+                    "store": store.stats,
+                    "embedder": lambda: embedder.embed(["ready?"]),
+                    "broker": lambda: ensure_topics(kafka, _BROKER_CHECK_SECONDS),
+                },
+                clock,
+            ),
+            names=Names(embedder=embedder.name, llm=llm.name, store=storage.vector_store),
+            keys=keys,
+            metrics=metrics,
+            registry=registry,
+            tracer=trace.get_tracer("services.api"),
+            clock=clock,
+            started=started,
+        )
+    )
+    log.info(
+        "serving",
+        extra={"host": settings.host, "port": settings.port, "embedder": embedder.name, "llm": llm.name},
+    )
+    ApiServer(app, listener, settings).serve(lifecycle)
+
+
+if __name__ == "__main__":
+    sys.exit(run_service(NAME, main))

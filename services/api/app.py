@@ -1,0 +1,65 @@
+"""The ASGI application."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from anyio import to_thread
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from services.api.dependencies import Dependencies
+from services.api.error_handlers import add_error_handlers
+from services.api.index_metrics import IndexMetrics
+from services.api.middleware.authentication import AuthenticationMiddleware
+from services.api.middleware.body_limit import BodyLimitMiddleware
+from services.api.middleware.request_context import RequestContextMiddleware
+from services.api.routes import documents, questions, stats
+from services.api.routes.operations import operations_router
+from services.api.routes.web import web_router
+
+
+def create_app(dependencies: Dependencies) -> FastAPI:
+    """Everything over HTTP. Registers the store's gauges, so one registry serves one application."""
+    app = FastAPI(
+        title="live-rag",
+        description="Questions about what is happening now: grounded, cited, dated answers.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan,
+        # RequestContextMiddleware has spans and metrics, under our names.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.dependencies = dependencies
+    dependencies.registry.register(IndexMetrics(dependencies.store))
+    add_error_handlers(app)
+    app.include_router(_v1())
+    app.include_router(operations_router())
+    app.include_router(web_router())
+    # The one added last is outermost.
+    app.add_middleware(BodyLimitMiddleware, max_bytes=dependencies.settings.max_body_bytes)
+    app.add_middleware(AuthenticationMiddleware, keys=dependencies.keys)
+    app.add_middleware(RequestContextMiddleware, tracer=dependencies.tracer, metrics=dependencies.metrics)
+    return app
+
+
+def _v1() -> APIRouter:
+    # These describe the keys to the documentation; AuthenticationMiddleware is what checks them.
+    schemes = [
+        Security(HTTPBearer(auto_error=False)),
+        Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
+    ]
+    router = APIRouter(prefix="/v1", dependencies=schemes)
+    for module in (questions, documents, stats):
+        router.include_router(module.router)
+    return router
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    dependencies: Dependencies = app.state.dependencies
+    to_thread.current_default_thread_limiter().total_tokens = dependencies.settings.threads
+    yield

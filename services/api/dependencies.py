@@ -1,0 +1,70 @@
+"""What the routes work with, built by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+from opentelemetry.trace import Tracer
+from prometheus_client import CollectorRegistry
+
+from services.api.answering.question import Turn
+from services.api.answering.service import AskResult
+from services.api.auth import KeyRing
+from services.api.publisher import DocumentPublisher
+from services.api.readiness import Readiness
+from services.api.settings import ApiSettings
+from services.api.versions import VersionLedger
+from shared.domain import Hit, SearchFilter
+from shared.observability.metrics import ApiMetrics
+from shared.ports import Clock, VectorStore
+
+
+class Answering(Protocol):
+    """What ``AnswerService`` does; see there."""
+
+    def ask(
+        self, question: str, *, top_k: int, where: SearchFilter, history: Sequence[Turn] = ()
+    ) -> AskResult: ...
+
+    def search(self, question: str, *, top_k: int, where: SearchFilter) -> list[Hit]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Which adapters run, for people to see."""
+
+    embedder: str
+    llm: str
+    store: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """``versions`` is one for the whole process: what it remembers orders pushes and deletes.
+    ``started`` is the clock's monotonic time."""
+
+    settings: ApiSettings
+    answering: Answering
+    store: VectorStore
+    publisher: DocumentPublisher
+    versions: VersionLedger
+    readiness: Readiness
+    names: Names
+    keys: KeyRing
+    metrics: ApiMetrics
+    registry: CollectorRegistry
+    tracer: Tracer
+    clock: Clock
+    started: float
+
+
+async def _from_request(request: Request) -> Dependencies:
+    dependencies: Dependencies = request.app.state.dependencies
+    return dependencies
+
+
+Deps = Annotated[Dependencies, Depends(_from_request)]
+"""The annotation by which a route asks for them."""

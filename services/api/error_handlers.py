@@ -1,0 +1,106 @@
+"""Exceptions → problem responses: one table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from services.api.problem import problem
+from shared.errors import (
+    BrokerUnavailable,
+    InvalidEvent,
+    InvalidReason,
+    LLMUnavailable,
+    RetryableError,
+    SourceUnavailable,
+    StoreUnavailable,
+)
+from shared.observability.tracing import current_trace_id
+
+_RETRY_AFTER_SECONDS = 5
+
+_UNAVAILABLE: dict[type[RetryableError], str] = {
+    BrokerUnavailable: "The message broker does not answer; nothing is confirmed, send the request again.",
+    StoreUnavailable: "The vector store does not answer.",
+    LLMUnavailable: "The language model does not answer.",
+    SourceUnavailable: "A source does not answer.",
+    RetryableError: "A dependency is away or busy.",
+}
+"""Details for clients; the exception's own text may name addresses, so it stays in the log."""
+
+
+class InvalidRequest(Exception):
+    """The body has the right form for HTTP but not for the route; ``errors`` as ``describe_errors``
+    returns them."""
+
+    def __init__(self, errors: Sequence[dict[str, Any]]) -> None:
+        super().__init__(f"{len(errors)} errors")
+        self.errors = errors
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(InvalidRequest, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RetryableError, _unavailable)
+    app.add_exception_handler(InvalidEvent, _invalid_event)
+
+
+def describe_errors(errors: Sequence[Any], line: int | None = None) -> list[dict[str, Any]]:
+    """Pydantic's errors as ``{"field", "message"}``, with the ``line`` of an NDJSON body; without the
+    input, which may be large or secret."""
+    return [
+        {
+            **({} if line is None else {"line": line}),
+            "field": ".".join(str(part) for part in error["loc"] if part != "body"),
+            "message": _message(error),
+        }
+        for error in errors
+    ]
+
+
+def _message(error: Any) -> str:
+    if error["type"] == "json_invalid":
+        return f"not valid JSON: {error.get('ctx', {}).get('error', error['msg'])}"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+async def _validation(_request: Request, error: Exception) -> Response:
+    if isinstance(error, RequestValidationError):
+        errors: Sequence[dict[str, Any]] = describe_errors(error.errors())
+    else:
+        assert isinstance(error, InvalidRequest)
+        errors = error.errors
+    first = errors[0]
+    place = ", ".join(
+        part for part in (f"line {first['line']}" if "line" in first else "", first["field"]) if part
+    )
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return problem(422, f"{place}: {first['message']}{more}" if place else first["message"], errors=errors)
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, str(error.detail), headers=error.headers)
+
+
+async def _unavailable(_request: Request, error: Exception) -> Response:
+    detail = next(_UNAVAILABLE[kind] for kind in type(error).__mro__ if kind in _UNAVAILABLE)
+    wait = error.retry_after if isinstance(error, SourceUnavailable) else None
+    return problem(
+        503,
+        detail,
+        headers={"Retry-After": str(math.ceil(wait or _RETRY_AFTER_SECONDS))},
+        trace_id=current_trace_id(),
+    )
+
+
+async def _invalid_event(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, InvalidEvent)
+    return problem(413 if error.reason is InvalidReason.TOO_LARGE else 422, error.detail)

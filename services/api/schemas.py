@@ -1,0 +1,157 @@
+"""Bodies of ``/v1/ask``, ``/v1/search`` and ``/v1/stats``: fields, limits, examples."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from services.api.answering.question import Turn
+from services.api.filters import Filters
+from shared.domain import Citation, Hit, Outcome
+from shared.events import format_time
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(format_time, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-11-22T09:30:00.250Z"]}),
+]
+"""RFC 3339, UTC, milliseconds."""
+
+
+def _not_blank(text: str) -> str:
+    stripped = text.strip()
+    if not stripped:
+        raise ValueError("must not be blank")
+    return stripped
+
+
+def _not_streaming(stream: bool) -> bool:
+    if stream:
+        raise ValueError("streaming is not available yet; leave it out or send false")
+    return stream
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class TurnBody(_Request):
+    role: Literal["user", "assistant"]
+    content: Annotated[str, AfterValidator(_not_blank)] = Field(max_length=8000)
+
+    def to_turn(self) -> Turn:
+        return Turn(self.role, self.content)
+
+
+class SearchRequest(_Request):
+    question: Annotated[str, AfterValidator(_not_blank)] = Field(
+        min_length=1, max_length=2000, examples=["What happened in the last hour?"]
+    )
+    top_k: int = Field(default=5, ge=1, le=20)
+    filters: Filters = Filters()
+
+
+class AskRequest(SearchRequest):
+    stream: Annotated[bool, AfterValidator(_not_streaming)] = False
+    history: list[TurnBody] = Field(default=[], max_length=20)
+
+
+class CitationBody(BaseModel):
+    """``[marker]`` in the answer points here; ``quote`` stands verbatim in the document."""
+
+    marker: int
+    document_id: str
+    title: str
+    url: str
+    revision: int
+    updated_at: Timestamp
+    age_seconds: float
+    quote: str
+    score: float
+
+    @classmethod
+    def of(cls, citation: Citation, now: datetime) -> CitationBody:
+        return cls(
+            marker=citation.marker,
+            document_id=citation.document_id,
+            title=citation.title,
+            url=citation.url,
+            revision=citation.revision,
+            updated_at=citation.updated_at,
+            age_seconds=seconds_since(citation.updated_at, now),
+            quote=citation.quote,
+            score=citation.score,
+        )
+
+
+class Usage(BaseModel):
+    input_tokens: int
+    output_tokens: int
+
+
+class AskResponse(BaseModel):
+    """``as_of``: the newest event time that the answer takes into account; ``null`` while nothing is
+    indexed. ``freshness_seconds`` is its age."""
+
+    answer: str
+    outcome: Outcome
+    citations: list[CitationBody]
+    as_of: Timestamp | None
+    freshness_seconds: float | None
+    model: str
+    usage: Usage
+    timings_ms: dict[str, float]
+    trace_id: str
+
+
+class HitBody(BaseModel):
+    """``score``: cosine similarity, higher is better."""
+
+    document_id: str
+    chunk_id: str
+    title: str
+    url: str
+    text: str
+    revision: int
+    updated_at: Timestamp
+    score: float
+    attributes: dict[str, Any]
+
+    @classmethod
+    def of(cls, hit: Hit) -> HitBody:
+        return cls(
+            document_id=hit.document_id,
+            chunk_id=hit.chunk_id,
+            title=hit.title,
+            url=hit.url,
+            text=hit.text,
+            revision=hit.revision,
+            updated_at=hit.updated_at,
+            score=hit.score,
+            attributes=dict(hit.attributes),
+        )
+
+
+class SearchResponse(BaseModel):
+    hits: list[HitBody]
+    as_of: Timestamp | None
+
+
+class StatsResponse(BaseModel):
+    documents: int
+    chunks: int
+    tombstones: int
+    as_of: Timestamp | None
+    last_indexed_at: Timestamp | None
+    freshness_seconds: float | None
+    embedder: str
+    llm: str
+    store: str
+    uptime_seconds: float
+
+
+def seconds_since(moment: datetime, now: datetime) -> float:
+    """Never negative: a source's clock may be ahead of ours."""
+    return round(max(0.0, (now - moment).total_seconds()), 3)
