@@ -18,7 +18,7 @@ _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 STAGES = ("embed", "retrieve", "weigh", "prompt", "generate", "ground")
 INGEST_RESULTS = ("indexed", "deleted", "duplicate", "stale", "invalid")
-DROP_REASONS = ("canary", "filtered", "no_effect", "page_gone")
+DROP_REASONS = ("canary", "filtered", "no_effect", "page_gone", "duplicate")
 
 
 def _dead_letters(registry: CollectorRegistry) -> Counter:
@@ -55,6 +55,11 @@ class ProducerMetrics:
         self.reconnects = Counter(
             "rag_source_reconnects_total",
             "Connections to the source after the first.",
+            registry=registry,
+        )
+        self.stale_cursors = Counter(
+            "rag_source_stale_cursors_total",
+            "Times that the source no longer knew our position, so that events may have been skipped.",
             registry=registry,
         )
         self.enrich_duration = Histogram(

@@ -1,0 +1,105 @@
+"""The producer process: ``python -m services.producer``."""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import threading
+
+from prometheus_client import CollectorRegistry
+
+from services.producer.assembly import Environment, assemble
+from services.producer.broker_check import broker_listens
+from services.producer.cursor_file import CursorFile
+from services.producer.pipeline import Parts, Pipeline
+from services.producer.settings import ProducerSettings
+from services.producer.sources.choice import build_client, choose_source, start_position
+from shared.clock import SystemClock
+from shared.errors import BrokerUnavailable
+from shared.lifecycle import Heartbeat, Lifecycle, run_service
+from shared.messaging.factory import build_producer, ensure_topics
+from shared.observability.health_server import HealthServer
+from shared.observability.log import configure_logging
+from shared.observability.metrics import ProducerMetrics
+from shared.observability.tracing import configure_tracing
+from shared.resilience.backoff import Backoff
+from shared.settings import KafkaSettings, ObservabilitySettings, load_settings
+
+log = logging.getLogger("services.producer")
+
+_TOPICS_TIMEOUT = 20.0
+_API_TIMEOUT = 10.0
+
+
+def main(lifecycle: Lifecycle) -> None:
+    settings = load_settings(ProducerSettings)
+    kafka = load_settings(KafkaSettings)
+    configure_logging("producer", load_settings(ObservabilitySettings))
+    configure_tracing("producer")
+    registry = CollectorRegistry()
+    metrics = ProducerMetrics(registry)
+    heartbeat = Heartbeat()
+    current: list[Parts] = []
+
+    def ready() -> bool:
+        connected = bool(current) and current[0].stream.connected
+        return connected and broker_listens(kafka.bootstrap_servers)
+
+    health = HealthServer(settings.metrics_host, settings.metrics_port, registry, heartbeat, ready)
+    health.start()
+    lifecycle.on_close("health server", health.close)
+
+    ensure_topics(kafka, _TOPICS_TIMEOUT)
+    source = choose_source(settings)
+    cursor = CursorFile(settings.data_dir / "producer" / "cursor.json", source.key)
+    clock = SystemClock()
+    producer = build_producer(kafka, "producer")
+    lifecycle.on_close("kafka producer", producer.close)
+    environment = Environment(
+        settings=settings,
+        kafka=kafka,
+        source=source,
+        stream_client=build_client(settings, live=source.live),
+        api_client=build_client(settings, live=source.live, read_timeout=_API_TIMEOUT),
+        producer=producer,
+        metrics=metrics,
+        clock=clock,
+    )
+    lifecycle.on_close("stream client", environment.stream_client.close)
+    lifecycle.on_close("api client", environment.api_client.close)
+    position = start_position(settings, source, cursor.load(), clock.now())
+    cursor.save(position)
+    log.info("started", extra={"source": source.key, "since_ms": position.since_ms})
+
+    backoff = Backoff(0.5, 15.0, random.Random())  # noqa: S311 - jitter
+    while not lifecycle.stop.is_set():
+        parts = assemble(environment, position)
+        current[:] = [parts]
+        try:
+            Pipeline(parts, producer, cursor, heartbeat.beat).run(lifecycle.stop)
+        except BrokerUnavailable as error:
+            if lifecycle.stop.is_set():
+                raise
+            log.warning("the broker is away; reading again from the cursor", extra={"error": str(error)})
+            position = parts.tracker.position
+            _wait_for_broker(kafka, backoff, lifecycle.stop, heartbeat)
+
+
+def _wait_for_broker(
+    kafka: KafkaSettings, backoff: Backoff, stop: threading.Event, heartbeat: Heartbeat
+) -> None:
+    """Until the topics are there again: a broker that keeps nothing may come back without them."""
+    while not stop.wait(backoff.next_delay()):
+        heartbeat.beat()
+        try:
+            ensure_topics(kafka, _TOPICS_TIMEOUT)
+        except BrokerUnavailable as error:
+            log.warning("the broker is still away", extra={"error": str(error)})
+        else:
+            backoff.reset()
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(run_service("producer", main))

@@ -1,0 +1,28 @@
+"""Durations as people write them: ``500ms``, ``5s``, ``10m``, ``2h``, ``7d``."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+_PATTERN = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)")
+_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+
+
+def parse_duration(text: str) -> timedelta:
+    """:raises ValueError: not a number with a unit, or longer than ten years."""
+    if text.strip() == "0":
+        return timedelta(0)
+    match = _PATTERN.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("a duration such as 500ms, 5s, 10m, 2h or 7d is needed")
+    number, unit = float(match[1]), _UNITS[match[2]]
+    if number > timedelta(days=3650) / unit:
+        raise ValueError("at most ten years")
+    return number * unit

@@ -1,0 +1,107 @@
+"""A change → the document event that is sent: with the page's text, as far as it can be had."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.producer.changes import Change, Page
+from services.producer.enrichment.adopt import adopt
+from services.producer.enrichment.extract import ExtractClient, ExtractRefused, PageText
+from services.producer.enrichment.rate_limit import RateLimiter
+from shared.errors import SourceUnavailable
+from shared.events import DocumentEvent
+from shared.observability.metrics import ProducerMetrics
+from shared.resilience.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+_RETRY_BASE_SECONDS = 0.25
+_RETRY_CAP_SECONDS = 8.0
+
+
+class Abandoned(Exception):
+    """The pipeline stops; the event is read again after the restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichPolicy:
+    max_chars: int
+    attempts: int = 5
+
+
+class Enricher:
+    """Shared by the workers; thread-safe.
+
+    ``wait`` sleeps, and returns whether the pipeline stops.
+    """
+
+    def __init__(
+        self,
+        client: ExtractClient,
+        limiter: RateLimiter,
+        policy: EnrichPolicy,
+        metrics: ProducerMetrics,
+        wait: Callable[[float], bool],
+        rng: random.Random,
+    ) -> None:
+        self._client = client
+        self._limiter = limiter
+        self._policy = policy
+        self._metrics = metrics
+        self._wait = wait
+        self._rng = rng
+        self._out_of_service = threading.Event()
+
+    def enrich(self, change: Change) -> DocumentEvent | None:
+        """``None`` where the page is gone: its delete event is on its way.
+
+        When the text cannot be had in a few attempts, the event goes with title and comment alone.
+
+        :raises Abandoned: the pipeline stops.
+        """
+        if change.page is None:
+            return change.event
+        try:
+            page = self._fetch(change.page, change.event.document.revision)
+        except (SourceUnavailable, ExtractRefused) as error:
+            self._metrics.enrich_failures.inc()
+            log.warning(
+                "the page's text could not be fetched; sending title and comment",
+                extra={"document_id": change.event.document.document_id, "error": str(error)},
+            )
+            return change.event
+        if page is None or (page.redirect and page.revision > change.event.document.revision):
+            return None
+        return adopt(change, page, self._policy.max_chars)
+
+    def _fetch(self, page: Page, revision: int) -> PageText | None:
+        backoff = Backoff(_RETRY_BASE_SECONDS, _RETRY_CAP_SECONDS, self._rng)
+        # While the service is away each event gets one attempt, so that the stream does not stand still.
+        attempts = 1 if self._out_of_service.is_set() else self._policy.attempts
+        for attempt in range(1, attempts + 1):
+            self._pause(self._limiter.reserve())
+            try:
+                with self._metrics.enrich_duration.time():
+                    text = self._client.fetch(page)
+            except SourceUnavailable as error:
+                if error.retry_after is not None:
+                    self._limiter.hold(error.retry_after)
+                if attempt == attempts:
+                    self._out_of_service.set()
+                    raise
+            else:
+                self._out_of_service.clear()
+                if text is None or text.revision >= revision:
+                    return text
+                if attempt == attempts:
+                    raise SourceUnavailable(f"revision {revision} has not reached the API yet")
+            self._pause(backoff.next_delay())
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def _pause(self, seconds: float) -> None:
+        if self._wait(seconds):
+            raise Abandoned

@@ -1,0 +1,98 @@
+"""Records to Kafka, and what becomes of the events they came from."""
+
+from __future__ import annotations
+
+import logging
+
+from opentelemetry import trace
+from opentelemetry.trace import SpanKind
+
+from services.producer.changes import DropReason
+from services.producer.cursor import Ticket
+from shared.errors import InvalidEvent, InvalidReason
+from shared.events import DocumentEvent
+from shared.messaging.dead_letter import DeadLetterQueue
+from shared.messaging.document_record import document_record
+from shared.observability.metrics import ProducerMetrics
+from shared.ports import DeliveryCallback, Producer
+
+log = logging.getLogger(__name__)
+tracer = trace.get_tracer(__name__)
+
+
+class Sender:
+    """Every event ends here: sent, dead-lettered or dropped. Its ticket is done only when the broker
+    has acknowledged it. Thread-safe."""
+
+    def __init__(
+        self,
+        producer: Producer,
+        dead_letters: DeadLetterQueue,
+        topic: str,
+        origin: str,
+        metrics: ProducerMetrics,
+    ) -> None:
+        self._producer = producer
+        self._dead_letters = dead_letters
+        self._topic = topic
+        self._origin = origin
+        self._metrics = metrics
+        self._failure: Exception | None = None
+
+    @property
+    def failure(self) -> Exception | None:
+        """The first delivery that failed: the records after it may be lost, so start from the cursor."""
+        return self._failure
+
+    def send(self, event: DocumentEvent, raw: bytes, ticket: Ticket) -> None:
+        """:raises BrokerUnavailable: the client cannot take more records."""
+        with tracer.start_as_current_span(
+            f"send {self._topic}",
+            kind=SpanKind.PRODUCER,
+            attributes={
+                "messaging.system": "kafka",
+                "messaging.destination.name": self._topic,
+                "messaging.operation.type": "send",
+                "messaging.kafka.message.key": event.document.document_id,
+            },
+        ):
+            record = document_record(self._topic, event)
+            try:
+                self._producer.send(record, self._confirm(ticket, sent=True))
+            except InvalidEvent as error:
+                self.dead_letter(raw, error, ticket)
+
+    def dead_letter(self, raw: bytes, error: InvalidEvent, ticket: Ticket) -> None:
+        """Keep the raw bytes with the reason. What even the dead letter topic cannot hold is counted,
+        logged and left, so that it cannot stop the stream."""
+        with tracer.start_as_current_span("dead_letter"):
+            try:
+                self._dead_letters.send(
+                    value=raw,
+                    reason=error.reason,
+                    detail=error.detail,
+                    origin=self._origin,
+                    on_delivery=self._confirm(ticket, sent=False),
+                )
+            except InvalidEvent as refusal:
+                self._metrics.dead_letters.labels(InvalidReason.TOO_LARGE.value).inc()
+                log.error(
+                    "lost: too large for the dead letter topic too",
+                    extra={"bytes": len(raw), "reason": error.reason.value, "detail": refusal.detail},
+                )
+                ticket.done()
+
+    def drop(self, reason: DropReason, ticket: Ticket) -> None:
+        self._metrics.events_dropped.labels(reason.value).inc()
+        ticket.done()
+
+    def _confirm(self, ticket: Ticket, *, sent: bool) -> DeliveryCallback:
+        def delivered(error: Exception | None) -> None:
+            if error is not None:
+                self._failure = self._failure or error
+                return
+            if sent:
+                self._metrics.sent.inc()
+            ticket.done()
+
+        return delivered
