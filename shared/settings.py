@@ -92,6 +92,7 @@ class EmbedderSettings(EnvironmentSettings):
     model: str = "all-MiniLM-L6-v2"
     backend: Literal["torch"] = "torch"
     batch_size: int = Field(default=32, ge=1, le=1024)
+    threads: int | None = Field(default=None, ge=1, le=256)
 
 
 class LLMSettings(EnvironmentSettings):

@@ -1,0 +1,1 @@
+"""FAISS store: SQLite holds the truth, each process keeps a FAISS index of it in memory."""

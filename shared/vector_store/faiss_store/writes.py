@@ -1,0 +1,152 @@
+"""Versioned changes, each inside the caller's write transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from shared.domain import Version, WriteOutcome
+from shared.errors import UnknownContentHash
+from shared.ports import EmbeddedDocument
+from shared.vector_store import laws
+from shared.vector_store.faiss_store.rows import (
+    DocumentState,
+    content_parameters,
+    find_state,
+    removed_parameters,
+    version_of,
+)
+from shared.vector_store.faiss_store.schema import State
+
+_PUT_DOCUMENT = """
+    INSERT INTO documents (
+        document_id, seq, state, revision, updated_at, indexed_at, source, title, url, attributes, text
+    ) VALUES (
+        :document_id, :seq, :state, :revision, :updated_at, :indexed_at, :source, :title, :url, :attributes,
+        :text
+    )
+    ON CONFLICT (document_id) DO UPDATE SET
+        seq = excluded.seq, state = excluded.state, revision = excluded.revision,
+        updated_at = excluded.updated_at, indexed_at = excluded.indexed_at, source = excluded.source,
+        title = excluded.title, url = excluded.url, attributes = excluded.attributes, text = excluded.text
+    RETURNING document_key
+"""
+
+_PUT_CHUNK = """
+    INSERT INTO chunks (document_key, ordinal, content_hash, embedding, text) VALUES (?, ?, ?, ?, ?)
+"""
+
+_COUNT = """
+    UPDATE counters SET
+        last_seq = last_seq + 1, documents = documents + ?, chunks = chunks + ?,
+        tombstones = tombstones + ?, last_indexed_at = ?
+    RETURNING last_seq
+"""
+
+
+def replace_document(connection: sqlite3.Connection, item: EmbeddedDocument, now: int) -> WriteOutcome:
+    """``now`` in epoch milliseconds, here and below.
+
+    :raises UnknownContentHash: an embedding to be reused is not there.
+    """
+    document = item.document
+    stored = find_state(connection, document.document_id)
+    outcome = laws.judge(stored.blocking_version if stored else None, document.version)
+    if outcome is WriteOutcome.APPLIED:
+        embeddings = _resolve(connection, item, stored)
+        document_key = _put(connection, stored, content_parameters(document), len(embeddings), now)
+        connection.executemany(
+            _PUT_CHUNK,
+            [
+                (document_key, chunk.ordinal, chunk.content_hash, embedding, chunk.text)
+                for chunk, embedding in zip(item.chunks, embeddings, strict=True)
+            ],
+        )
+    return outcome
+
+
+def _resolve(
+    connection: sqlite3.Connection, item: EmbeddedDocument, stored: DocumentState | None
+) -> list[bytes]:
+    """The embedding of each chunk as stored bytes, reused ones looked up."""
+    known: dict[str, bytes] = {}
+    if stored and any(embedding is None for embedding in item.embeddings):
+        known = dict(
+            connection.execute(
+                "SELECT content_hash, embedding FROM chunks WHERE document_key = ?", [stored.document_key]
+            )
+        )
+    resolved = []
+    for chunk, embedding in zip(item.chunks, item.embeddings, strict=True):
+        if embedding is not None:
+            resolved.append(embedding.tobytes())
+        elif chunk.content_hash in known:
+            resolved.append(known[chunk.content_hash])
+        else:
+            raise UnknownContentHash(f"{chunk.chunk_id}: no stored chunk has hash {chunk.content_hash}")
+    return resolved
+
+
+def delete_document(
+    connection: sqlite3.Connection, document_id: str, version: Version, now: int
+) -> WriteOutcome:
+    stored = find_state(connection, document_id)
+    outcome = laws.judge(stored.blocking_version if stored else None, version)
+    if outcome is WriteOutcome.APPLIED:
+        _put(connection, stored, removed_parameters(document_id, State.DELETED, version), 0, now)
+    return outcome
+
+
+def purge_batch(
+    connection: sqlite3.Connection, older_than: int | None, max_chunks: int | None, limit: int, now: int
+) -> int:
+    """Remove up to ``limit`` documents, oldest first; fewer means that no more need to go."""
+    chunks_left = connection.execute("SELECT chunks FROM counters").fetchone()[0]
+    oldest = connection.execute(
+        """
+        SELECT document_id, document_key, revision, updated_at,
+               (SELECT count(*) FROM chunks WHERE chunks.document_key = documents.document_key)
+        FROM documents WHERE state = ? ORDER BY updated_at, document_id LIMIT ?
+        """,
+        [State.LIVE, limit],
+    ).fetchall()
+    removed = 0
+    for document_id, document_key, revision, updated_at, chunks in oldest:
+        too_old = older_than is not None and updated_at < older_than
+        too_many = max_chunks is not None and chunks_left > max_chunks
+        if not (too_old or too_many):
+            break
+        version = version_of(revision, updated_at)
+        stored = DocumentState(document_key, State.LIVE, version)
+        _put(connection, stored, removed_parameters(document_id, State.PURGED, version), 0, now)
+        chunks_left -= chunks
+        removed += 1
+    return removed
+
+
+def _put(
+    connection: sqlite3.Connection,
+    stored: DocumentState | None,
+    parameters: dict[str, Any],
+    chunks: int,
+    now: int,
+) -> int:
+    """Write the document's row at the end of the feed and drop its old chunks; the row's key."""
+    removed = 0
+    if stored:
+        removed = connection.execute(
+            "DELETE FROM chunks WHERE document_key = ?", [stored.document_key]
+        ).rowcount
+    before = stored.state if stored else None
+    after = parameters["state"]
+    seq = connection.execute(
+        _COUNT,
+        [
+            (after is State.LIVE) - (before is State.LIVE),
+            chunks - removed,
+            (after is State.DELETED) - (before is State.DELETED),
+            now,
+        ],
+    ).fetchone()[0]
+    key: int = connection.execute(_PUT_DOCUMENT, {**parameters, "seq": seq, "indexed_at": now}).fetchone()[0]
+    return key

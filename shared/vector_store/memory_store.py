@@ -1,0 +1,246 @@
+"""The reference store: exact, in this process only, as simple as the port's laws allow.
+
+The contract tests hold every other store against it.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from shared.clock import SystemClock
+from shared.domain import (
+    Change,
+    ChangeKind,
+    ChangePage,
+    Hit,
+    SearchFilter,
+    StoredDocument,
+    StoreStats,
+    Version,
+    WriteOutcome,
+    truncate_to_milliseconds,
+)
+from shared.errors import StoreUnavailable, UnknownContentHash
+from shared.ports import Clock, EmbeddedDocument
+from shared.vector_store import laws
+
+if TYPE_CHECKING:
+    from shared.ports import Embedding
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """The newest state of one document id; ``content`` is ``None`` once removed.
+
+    ``blocks`` is false after a purge: the document may come back with any version.
+    """
+
+    seq: int
+    version: Version
+    indexed_at: datetime
+    content: StoredDocument | None
+    embeddings: tuple[Embedding, ...]
+    blocks: bool
+
+
+class MemoryStore:
+    """Everything in one dictionary, under one lock."""
+
+    def __init__(self, dimension: int = 384, clock: Clock | None = None) -> None:
+        self._dimension = dimension
+        self._clock: Clock = clock or SystemClock()
+        self._store_id = uuid.uuid4().hex
+        self._entries: dict[str, _Entry] = {}
+        self._last_seq = 0
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def replace(self, documents: Sequence[EmbeddedDocument]) -> list[WriteOutcome]:
+        items = [laws.checked(item, self._dimension) for item in documents]
+        with self._lock:
+            self._require_open()
+            before, seq_before = dict(self._entries), self._last_seq
+            try:
+                return [self._replace_one(item) for item in items]
+            except UnknownContentHash:
+                self._entries, self._last_seq = before, seq_before
+                raise
+
+    def _replace_one(self, item: EmbeddedDocument) -> WriteOutcome:
+        document = item.document
+        outcome = laws.judge(self._blocking_version(document.document_id), document.version)
+        if outcome is WriteOutcome.APPLIED:
+            embeddings = self._resolve(item)
+            now = self._now()
+            content = StoredDocument(
+                document, tuple(sorted(item.chunks, key=lambda chunk: chunk.ordinal)), now
+            )
+            self._put(document.document_id, document.version, now, content, embeddings, blocks=True)
+        return outcome
+
+    def _resolve(self, item: EmbeddedDocument) -> tuple[Embedding, ...]:
+        """The embeddings in order of ordinal, reused ones looked up."""
+        stored = self._entries.get(item.document.document_id)
+        known: dict[str, Embedding] = {}
+        if stored and stored.content:
+            known = {
+                chunk.content_hash: embedding
+                for chunk, embedding in zip(stored.content.chunks, stored.embeddings, strict=True)
+            }
+        resolved: dict[int, Embedding] = {}
+        for chunk, embedding in zip(item.chunks, item.embeddings, strict=True):
+            if embedding is None and chunk.content_hash not in known:
+                raise UnknownContentHash(f"{chunk.chunk_id}: no stored chunk has hash {chunk.content_hash}")
+            resolved[chunk.ordinal] = known[chunk.content_hash] if embedding is None else embedding.copy()
+        return tuple(resolved[ordinal] for ordinal in sorted(resolved))
+
+    def delete(self, document_id: str, version: Version) -> WriteOutcome:
+        version = laws.truncated(version)
+        with self._lock:
+            self._require_open()
+            outcome = laws.judge(self._blocking_version(document_id), version)
+            if outcome is WriteOutcome.APPLIED:
+                self._put(document_id, version, self._now(), None, (), blocks=True)
+            return outcome
+
+    def content_hashes(self, document_ids: Sequence[str]) -> dict[str, frozenset[str]]:
+        with self._lock:
+            self._require_open()
+            return {
+                document_id: frozenset(chunk.content_hash for chunk in entry.content.chunks)
+                for document_id in document_ids
+                if (entry := self._entries.get(document_id)) and entry.content
+            }
+
+    def get(self, document_id: str) -> StoredDocument | None:
+        with self._lock:
+            self._require_open()
+            entry = self._entries.get(document_id)
+            return entry.content if entry else None
+
+    def search(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Hit]:
+        laws.checked_count("top_k", top_k)
+        query = laws.checked_embedding(embedding, self._dimension)
+        with self._lock:
+            self._require_open()
+            hits = [
+                hit
+                for entry in self._entries.values()
+                if entry.content and (where is None or where.matches(entry.content.document))
+                for hit in _hits(entry.content, entry.embeddings, query)
+            ]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:top_k]
+
+    def changes(self, after: str | None, limit: int) -> ChangePage:
+        laws.checked_count("limit", limit)
+        with self._lock:
+            self._require_open()
+            store_id, _, seq = (after or "").partition(":")
+            last = int(seq) if store_id == self._store_id else 0
+            newer = sorted(
+                (entry.seq, document_id, entry)
+                for document_id, entry in self._entries.items()
+                if entry.seq > last
+            )[:limit]
+        changes = tuple(
+            Change(
+                document_id,
+                ChangeKind.INDEXED if entry.content else ChangeKind.REMOVED,
+                entry.version,
+                entry.indexed_at,
+            )
+            for _, document_id, entry in newer
+        )
+        return ChangePage(changes, f"{self._store_id}:{newer[-1][0] if newer else last}")
+
+    def stats(self) -> StoreStats:
+        with self._lock:
+            self._require_open()
+            entries = list(self._entries.values())
+        live = [entry.content for entry in entries if entry.content]
+        event_times = [entry.version.updated_at for entry in entries if entry.blocks]
+        return StoreStats(
+            documents=len(live),
+            chunks=sum(len(content.chunks) for content in live),
+            tombstones=sum(entry.blocks for entry in entries) - len(live),
+            as_of=min(max(event_times), self._now()) if event_times else None,
+            last_indexed_at=max(entries, key=lambda entry: entry.seq).indexed_at if entries else None,
+        )
+
+    def purge(self, max_age: timedelta | None, max_chunks: int | None) -> int:
+        with self._lock:
+            self._require_open()
+            live = sorted(
+                (entry.content.document.updated_at, document_id, len(entry.content.chunks))
+                for document_id, entry in self._entries.items()
+                if entry.content
+            )
+            now = self._now()
+            chunks_left = sum(chunks for _, _, chunks in live)
+            removed = 0
+            for updated_at, document_id, chunks in live:
+                too_old = max_age is not None and now - updated_at > max_age
+                too_many = max_chunks is not None and chunks_left > max_chunks
+                if not (too_old or too_many):
+                    break
+                self._put(document_id, self._entries[document_id].version, now, None, (), blocks=False)
+                chunks_left -= chunks
+                removed += 1
+            return removed
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+
+    def _blocking_version(self, document_id: str) -> Version | None:
+        entry = self._entries.get(document_id)
+        return entry.version if entry and entry.blocks else None
+
+    def _put(
+        self,
+        document_id: str,
+        version: Version,
+        indexed_at: datetime,
+        content: StoredDocument | None,
+        embeddings: tuple[Embedding, ...],
+        *,
+        blocks: bool,
+    ) -> None:
+        self._last_seq += 1
+        self._entries[document_id] = _Entry(self._last_seq, version, indexed_at, content, embeddings, blocks)
+
+    def _now(self) -> datetime:
+        return truncate_to_milliseconds(self._clock.now())
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the vector store is closed")
+
+
+def _hits(stored: StoredDocument, embeddings: tuple[Embedding, ...], query: Embedding) -> list[Hit]:
+    if not embeddings:
+        return []
+    document = stored.document
+    scores = laws.cosine(np.stack(embeddings), query)
+    return [
+        Hit(
+            chunk_id=chunk.chunk_id,
+            document_id=document.document_id,
+            source=document.source,
+            title=document.title,
+            url=document.url,
+            text=chunk.text,
+            revision=document.revision,
+            updated_at=document.updated_at,
+            score=float(score),
+            attributes=document.attributes,
+        )
+        for chunk, score in zip(stored.chunks, scores, strict=True)
+    ]
