@@ -66,7 +66,7 @@ pip_install() {
   "$(venv_python)" -m pip install --disable-pip-version-check --no-input -c constraints.txt "$@" 2>&1 |
     tee -a "$log" |
     awk '
-      /^Collecting / { printf "%s%s", (n++ % 6 ? " " : (n > 1 ? "\n    " : "    ")), $2; fflush() }
+      /^Collecting / { sub(/[^A-Za-z0-9._-].*/, "", $2); printf "%s%s", (n++ % 6 ? " " : (n > 1 ? "\n    " : "    ")), $2; fflush() }
       /^Installing collected/ { printf "%s    writing to disk …\n", (n ? "\n" : ""); fflush(); n = 0 }
       END { if (n) printf "\n" }'
   status=${PIPESTATUS[0]}

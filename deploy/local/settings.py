@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -16,6 +16,7 @@ class LocalStackSettings(EnvironmentSettings):
     """Several stacks run side by side when their ports and ``DATA_DIR`` differ."""
 
     data_dir: Path = Path("./data")
+    vector_store: Literal["faiss"] = "faiss"  # "memory" cannot be shared by the processes of a stack
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
     api_host: str = "127.0.0.1"
     api_port: Port = 8000

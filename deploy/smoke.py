@@ -1,0 +1,216 @@
+"""``python -m deploy.smoke``: does the running stack do what it promises? One line for each check."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from deploy.local.api_key import read_api_key
+from deploy.local.configuration import ROOT, Stack, read_environment
+from deploy.local.facts import read_facts
+from deploy.local.settings import LocalStackSettings
+from deploy.local.summary import display_path
+from deploy.local.supervisor import Supervisor
+from shared.errors import RagError
+from shared.settings import load_settings
+
+_VISIBLE_WITHIN = 10.0
+_POLL = 0.05
+
+
+class CheckFailed(Exception):
+    """The message says what was expected and what came."""
+
+
+class SmokeTest:
+    """``facts`` as in ``run/stack.json``. Leaves the index as it was."""
+
+    def __init__(self, facts: dict[str, Any], key: str) -> None:
+        self._facts = facts
+        self._http = httpx.Client(base_url=facts["urls"]["api"], trust_env=False, timeout=60)
+        self._authorization = {"Authorization": f"Bearer {key}"}
+        nonce = secrets.token_hex(4)
+        self._document_id = f"smoke:{nonce}"
+        self._place = f"Quillhaven {nonce.upper()}"
+        self._steps = str(1000 + secrets.randbelow(9000))
+        self._question = f"How many steps does the lighthouse of {self._place} have?"
+
+    def run(self) -> int:
+        """The number of checks that failed."""
+        checks: list[tuple[str, Callable[[], str]]] = [
+            *((f"{name} is alive and ready", self._health(url)) for name, url in self._services()),
+            ("no key is refused", self._refuses_without_key),
+            ("a wrong body is a problem", self._explains_wrong_body),
+            ("a document is accepted", self._accepts_document),
+            ("search finds it", self._finds_document),
+            ("it can be read back", self._reads_document),
+            ("an answer cites it", self._answers_with_citation),
+            ("it can be deleted", self._deletes_document),
+            ("the unknown is not answered", self._abstains),
+            *((f"{name} has metrics", self._metrics(url)) for name, url in self._facts["metrics"].items()),
+        ]
+        with self._http:
+            failed = sum(not _passes(name, check) for name, check in checks)
+        print(f"{len(checks) - failed} passed, {failed} failed")
+        return failed
+
+    def _services(self) -> list[tuple[str, str]]:
+        return [(name, url.removesuffix("/metrics")) for name, url in self._facts["metrics"].items()]
+
+    def _health(self, url: str) -> Callable[[], str]:
+        def check() -> str:
+            for path in ("/health/live", "/health/ready"):
+                _expect(self._http.get(url + path), 200)
+            return url
+
+        return check
+
+    def _metrics(self, url: str) -> Callable[[], str]:
+        def check() -> str:
+            text = _expect(self._http.get(url), 200).text
+            names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+            own = [name for name in names if name.startswith(("rag_", "messaging_"))]
+            _require(bool(own), f"{url} holds no metric of ours")
+            return f"{len(own)} of ours"
+
+        return check
+
+    def _refuses_without_key(self) -> str:
+        body = {"question": self._question}
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"X-API-Key": "wrong"}):
+            _problem(self._http.post("/v1/search", json=body, headers=headers), 401)
+        return "401"
+
+    def _explains_wrong_body(self) -> str:
+        for body in (b'{"top_k": 5}', b'{"question": 7}', b"not JSON"):
+            headers = {**self._authorization, "Content-Type": "application/json"}
+            response = self._http.post("/v1/search", content=body, headers=headers)
+            _problem(response, 422)
+        return "422 application/problem+json"
+
+    def _accepts_document(self) -> str:
+        document = {
+            "document_id": self._document_id,
+            "title": f"Lighthouse of {self._place}",
+            "text": f"The lighthouse of {self._place} has {self._steps} steps. It was repainted in spring.",
+            "url": "https://example.org/smoke",
+            "source": "smoke",
+        }
+        accepted = _expect(self._post("/v1/documents", document), 202).json()
+        _require(accepted == {"accepted": 1}, f"the body is {accepted}")
+        return self._document_id
+
+    def _finds_document(self) -> str:
+        return f"after {_seconds_until(lambda: self._found(), 'search does not find it')}"
+
+    def _reads_document(self) -> str:
+        response = self._http.get(f"/v1/documents/{self._document_id}", headers=self._authorization)
+        text = _expect(response, 200).json()["text"]
+        _require(self._steps in text, f"its text is {text!r}")
+        return "same text"
+
+    def _answers_with_citation(self) -> str:
+        answer = self._ask(self._question)
+        _require(
+            answer["outcome"] == "answered", f"the outcome is {answer['outcome']!r}: {answer['answer']!r}"
+        )
+        _require(self._steps in answer["answer"], f"not {self._steps} in {answer['answer']!r}")
+        cited = {citation["document_id"]: citation for citation in answer["citations"]}
+        _require(self._document_id in cited, f"it cites {', '.join(cited) or 'nothing'}")
+        marker = f"[{cited[self._document_id]['marker']}]"
+        _require(marker in answer["answer"], f"no {marker} in {answer['answer']!r}")
+        return repr(answer["answer"])
+
+    def _deletes_document(self) -> str:
+        path = f"/v1/documents/{self._document_id}"
+        _expect(self._http.delete(path, headers=self._authorization), 202)
+        seconds = _seconds_until(lambda: not self._found(), "search still finds it")
+        _expect(self._http.get(path, headers=self._authorization), 404)
+        return f"gone after {seconds}"
+
+    def _abstains(self) -> str:
+        answer = self._ask(f"What is the boiling point of vexorium-{secrets.token_hex(3)}?")
+        _require(answer["outcome"] == "no_context", f"{answer['outcome']}: {answer['answer']!r}")
+        _require(answer["citations"] == [], "it cites something")
+        return "no_context"
+
+    def _found(self) -> bool:
+        body = {"question": self._question, "top_k": 1}
+        hits = _expect(self._post("/v1/search", body), 200).json()["hits"]
+        return any(hit["document_id"] == self._document_id for hit in hits)
+
+    def _ask(self, question: str) -> dict[str, Any]:
+        answer: dict[str, Any] = _expect(self._post("/v1/ask", {"question": question}), 200).json()
+        return answer
+
+    def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        return self._http.post(path, json=body, headers=self._authorization)
+
+
+def _passes(name: str, check: Callable[[], str]) -> bool:
+    try:
+        detail = check()
+    except (CheckFailed, httpx.HTTPError, KeyError, TypeError, ValueError) as error:
+        reason = str(error) if isinstance(error, CheckFailed) else f"{type(error).__name__}: {error}"
+        print(f"FAIL  {name}: {reason}", flush=True)
+        return False
+    print(f"ok    {name} ({detail})", flush=True)
+    return True
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise CheckFailed(otherwise)
+
+
+def _expect(response: httpx.Response, status: int) -> httpx.Response:
+    request = response.request
+    _require(
+        response.status_code == status,
+        f"{request.method} {request.url.path}: status {response.status_code} instead of {status}:"
+        f" {response.text[:200]}",
+    )
+    return response
+
+
+def _problem(response: httpx.Response, status: int) -> None:
+    media_type = _expect(response, status).headers.get("Content-Type", "none")
+    _require(media_type.startswith("application/problem+json"), f"its content type is {media_type}")
+    body = response.json()
+    _require(body.get("status") == status and bool(body.get("title")), f"no RFC 9457 body: {body}")
+
+
+def _seconds_until(holds: Callable[[], bool], otherwise: str) -> str:
+    begun = time.monotonic()
+    while not holds():
+        _require(time.monotonic() - begun < _VISIBLE_WITHIN, f"{otherwise} after {_VISIBLE_WITHIN:g} s")
+        time.sleep(_POLL)
+    return f"{time.monotonic() - begun:.2f} s"
+
+
+def main() -> int:
+    os.chdir(ROOT)
+    os.environ.update(read_environment())
+    try:
+        stack = Stack(load_settings(LocalStackSettings))
+        facts = read_facts(stack)
+        if facts is None or not Supervisor(stack).answers():
+            where = display_path(stack.data_dir)
+            print(f"test.sh: no stack is running ({where}); ./start.sh starts one", file=sys.stderr)
+            return 1
+        key = read_api_key(Path(facts["key_file"]))
+    except RagError as error:
+        print(f"test.sh: {error}", file=sys.stderr)
+        return 1
+    return 1 if SmokeTest(facts, key).run() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

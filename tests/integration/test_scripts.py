@@ -1,0 +1,191 @@
+"""The scripts as a user runs them, as far as that goes without a running stack."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.api_key import ensure_api_key, read_api_key
+from deploy.local.configuration import ROOT
+from deploy.local.preflight import busy_port_problems, data_dir_problems
+from deploy.local.source import probe
+from shared.errors import ConfigurationError
+from tests.support.processes import free_port
+
+PORTS = ("API_PORT", "PRODUCER_METRICS_PORT", "PROCESSOR_METRICS_PORT", "REPLAY_PORT")
+
+
+def run_script(
+    name: str, *arguments: str, environment: dict[str, str] | None = None, cwd: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(ROOT / name), *arguments],
+        cwd=cwd,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def somewhere(tmp_path: Path) -> dict[str, str]:
+    """The environment of a stack that collides with no other."""
+    ports = {name: str(free_port()) for name in PORTS}
+    return {
+        **ports,
+        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}",
+        "DATA_DIR": str(tmp_path / "data"),
+        "SOURCE": "replay",
+    }
+
+
+@pytest.fixture
+def listener() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("script", ["start.sh", "stop.sh", "logs.sh", "test.sh"])
+def test_help_works_from_any_directory(script: str, tmp_path: Path) -> None:
+    result = run_script(script, "--help", cwd=tmp_path)
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"Usage: ./{script}")
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (
+            ["start.sh", "--source", "kafka"],
+            "start.sh: --source 'kafka' is unknown; allowed: auto wikimedia replay",
+        ),
+        (["start.sh", "--store", "redis"], "start.sh: --store 'redis' is unknown; allowed: faiss"),
+        (["start.sh", "--llm", ""], "start.sh: --llm '' is unknown; allowed: llamacpp extractive"),
+        (["start.sh", "--llm"], "start.sh: --llm needs a value"),
+        (
+            ["start.sh", "--fast"],
+            "start.sh: unknown option '--fast'; allowed: --local --docker --source --store --llm --help",
+        ),
+        (
+            ["start.sh", "--docker"],
+            "start.sh: --docker: the Compose stack is not part of this version; use --local",
+        ),
+        (["stop.sh", "-9"], "stop.sh: unknown option '-9'; allowed: --clean --yes --help"),
+        (["logs.sh", "-n", "ten"], "logs.sh: -n needs a number of lines"),
+        (["logs.sh", "--tail"], "logs.sh: unknown option '--tail'; allowed: -n --no-follow --help"),
+        (
+            ["test.sh", "everything"],
+            "test.sh: unknown suite 'everything'; allowed: check unit contract integration e2e all soak",
+        ),
+    ],
+)
+def test_a_wrong_option_is_one_line_that_names_what_is_allowed(command: list[str], expected: str) -> None:
+    result = run_script(*command)
+    assert (result.returncode, result.stderr, result.stdout) == (2, f"{expected}\n", "")
+
+
+def test_a_port_in_use_is_one_line_with_its_user(somewhere: dict[str, str], listener: int) -> None:
+    result = run_script("start.sh", "--local", environment={**somewhere, "API_PORT": str(listener)})
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"start: port {listener} (api) is in use by pid {os.getpid()} (")
+    assert line.endswith("): stop that, or set API_PORT")
+
+
+def test_a_wrong_setting_is_one_line(somewhere: dict[str, str]) -> None:
+    result = run_script("start.sh", "--local", environment={**somewhere, "KAFKA_PARTITIONS": "many"})
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("start: KAFKA_PARTITIONS=many: ")
+
+
+def test_a_refused_start_leaves_no_process(somewhere: dict[str, str], listener: int) -> None:
+    run_script("start.sh", "--local", environment={**somewhere, "API_PORT": str(listener)})
+    assert "Nothing is running" in run_script("stop.sh", environment=somewhere).stdout
+
+
+def test_stop_says_when_nothing_runs(somewhere: dict[str, str]) -> None:
+    result = run_script("stop.sh", environment=somewhere)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"Nothing is running ({somewhere['DATA_DIR']}).\n"
+
+
+def test_clean_asks_first(somewhere: dict[str, str], tmp_path: Path) -> None:
+    key_file = tmp_path / "data" / "api-keys"
+    key_file.parent.mkdir()
+    key_file.write_text("key\n")
+    result = run_script("stop.sh", "--clean", environment=somewhere)
+    assert result.returncode == 1
+    assert result.stderr == "stop: --clean removes data: without a terminal to ask on, give --yes too\n"
+    assert key_file.exists()
+
+
+def test_clean_removes_what_the_stack_writes_and_nothing_else(
+    somewhere: dict[str, str], tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    for name in ("run/stack.json", "logs/api.log", "store/documents.sqlite", "api-keys", "mine/thesis.txt"):
+        (data / name).parent.mkdir(parents=True, exist_ok=True)
+        (data / name).write_text("{}")
+    result = run_script("stop.sh", "--clean", "--yes", environment=somewhere)
+    assert result.returncode == 0
+    assert sorted(path.name for path in data.iterdir()) == ["mine"]
+    assert "left mine in" in result.stdout
+
+
+def test_logs_lists_and_shows(somewhere: dict[str, str], tmp_path: Path) -> None:
+    logs = tmp_path / "data" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "api.log").write_text("one\ntwo\nthree\n")
+    assert run_script("logs.sh", environment=somewhere).stdout == f"api          {logs / 'api.log'}\n"
+    shown = run_script("logs.sh", "api", "-n", "2", "--no-follow", environment=somewhere)
+    assert shown.stdout == "two\nthree\n"
+    unknown = run_script("logs.sh", "web", environment=somewhere)
+    assert (unknown.returncode, unknown.stderr) == (1, "logs: no log of 'web'; there are api\n")
+
+
+def test_the_smoke_test_says_when_no_stack_runs(somewhere: dict[str, str]) -> None:
+    result = run_script("test.sh", environment=somewhere)
+    assert result.returncode == 1
+    assert "no stack is running" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_free_port_is_no_problem() -> None:
+    assert busy_port_problems("127.0.0.1", {"api": ("API_PORT", free_port())}) == []
+
+
+def test_a_data_folder_that_cannot_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (problem,) = data_dir_problems(tmp_path / "file" / "data")
+    assert problem == f"DATA_DIR={tmp_path / 'file' / 'data'}: cannot write there (Not a directory)"
+
+
+def test_a_key_is_made_once_and_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "api-keys"
+    key = ensure_api_key(path)
+    assert len(key) >= 32
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert ensure_api_key(path) == key
+
+
+def test_a_key_file_without_a_key_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "api-keys"
+    path.write_text("# nothing\n\n")
+    with pytest.raises(ConfigurationError, match="holds no key"):
+        read_api_key(path)
+
+
+def test_an_unreachable_stream_is_told_apart() -> None:
+    problem = probe(f"http://127.0.0.1:{free_port()}", ("mediawiki.page_change.v1",), "test/1")
+    assert problem is not None
+    assert "refused" in problem

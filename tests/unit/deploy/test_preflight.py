@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from deploy.local.preflight import duplicate_port_problems, settings_problems, shorten
+
+
+def test_two_services_cannot_share_a_port() -> None:
+    ports = {"api": ("API_PORT", 8000), "replay": ("REPLAY_PORT", 8000), "broker": ("KAFKA", 9092)}
+    assert duplicate_port_problems(ports) == [
+        "port 8000 is given to API_PORT and REPLAY_PORT: choose different ones"
+    ]
+
+
+def test_different_ports_are_fine() -> None:
+    assert duplicate_port_problems({"api": ("API_PORT", 1), "replay": ("REPLAY_PORT", 2)}) == []
+
+
+def test_a_wrong_setting_is_one_line_however_many_services_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_PORT", "eighty")
+    monkeypatch.setenv("SOURCE", "nowhere")
+    found = settings_problems()
+    assert [line.partition(":")[0] for line in found] == ["API_PORT=eighty", "SOURCE=nowhere"]
+    assert "'auto', 'wikimedia' or 'replay'" in found[1]
+
+
+def test_shorten_keeps_what_fits() -> None:
+    assert shorten("abc", 3) == "abc"
+    assert shorten("abcd", 3) == "ab…"
