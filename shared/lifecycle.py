@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
 EXIT_CONFIGURATION = 2
+_LEAST_SECONDS_EACH = 0.5
 
 
 class Heartbeat:
@@ -39,8 +40,8 @@ class Heartbeat:
 class Lifecycle:
     """Owns the stop event and closes what was opened, newest first.
 
-    The whole close is bounded by ``close_timeout`` seconds; what does not finish by then is abandoned
-    and named in the log, and the process exits with a failure.
+    The whole close is bounded by ``close_timeout`` seconds (half a second each for those left by then);
+    what does not finish is abandoned and named in the log, and the process exits with a failure.
     """
 
     def __init__(self, close_timeout: float = 25.0) -> None:
@@ -82,7 +83,7 @@ def _close_one(name: str, close: Callable[[], object], deadline: float) -> bool:
 
     thread = threading.Thread(target=run, name=f"close-{name}", daemon=True)
     thread.start()
-    thread.join(max(0.0, deadline - time.monotonic()))
+    thread.join(max(_LEAST_SECONDS_EACH, deadline - time.monotonic()))
     if thread.is_alive():
         log.error("did not close in time", extra={"component": name})
         return False

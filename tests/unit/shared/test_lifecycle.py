@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import pytest
+
+from shared.errors import ConfigurationError
+from shared.lifecycle import Lifecycle, run_service
+
+
+@pytest.fixture(autouse=True)
+def _restore_signal_handlers() -> object:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_closes_newest_first_and_once() -> None:
+    order: list[str] = []
+    lifecycle = Lifecycle()
+    lifecycle.on_close("store", lambda: order.append("store"))
+    lifecycle.on_close("consumer", lambda: order.append("consumer"))
+    assert lifecycle.close()
+    assert lifecycle.close()
+    assert order == ["consumer", "store"]
+
+
+def test_one_that_fails_or_hangs_does_not_keep_the_others_open() -> None:
+    closed: list[str] = []
+    release = threading.Event()
+    lifecycle = Lifecycle(close_timeout=0.2)
+    lifecycle.on_close("first", lambda: closed.append("first"))
+    lifecycle.on_close("hangs", release.wait)
+    lifecycle.on_close("fails", lambda: 1 / 0)
+    assert not lifecycle.close()
+    release.set()
+    assert closed == ["first"]
+
+
+def test_a_signal_stops_the_service_cleanly() -> None:
+    closed: list[str] = []
+
+    def main(lifecycle: Lifecycle) -> None:
+        lifecycle.on_close("part", lambda: closed.append("part"))
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert lifecycle.stop.wait(5)
+
+    assert run_service("test", main) == 0
+    assert closed == ["part"]
+
+
+def test_a_wrong_setting_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    def main(_: Lifecycle) -> None:
+        raise ConfigurationError("KAFKA_PARTITIONS=x: must be a number")
+
+    assert run_service("processor", main) == 2
+    assert capsys.readouterr().err == "processor: KAFKA_PARTITIONS=x: must be a number\n"
+
+
+def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def main(_: Lifecycle) -> None:
+        raise OSError(28, "No space left on device", "store.sqlite")
+
+    assert run_service("processor", main) == 1
+    assert capsys.readouterr().err == "processor: No space left on device (store.sqlite)\n"

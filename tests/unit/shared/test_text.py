@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.text import names, numbers, sentence_spans, sentences, terms
+
+
+def test_sentences_end_where_a_reader_ends_them() -> None:
+    text = (
+        "Dr. A. Smith arrived at 5 p.m. on Monday. The toll is 1,234 people! “Really?” she asked. "
+        "Version 2.5 is out.\n\nHe lived in St. Moritz. 東京は雨。明日は晴れ。"
+    )
+    assert sentences(text) == [
+        "Dr. A. Smith arrived at 5 p.m. on Monday.",
+        "The toll is 1,234 people!",
+        "“Really?” she asked.",
+        "Version 2.5 is out.",
+        "He lived in St. Moritz.",
+        "東京は雨。",
+        "明日は晴れ。",
+    ]
+
+
+@given(st.text(alphabet=st.sampled_from("ab A.!?\n。\"'”1 é"), max_size=80))
+def test_no_character_but_white_space_lies_outside_the_sentences(text: str) -> None:
+    spans = sentence_spans(text)
+    inside = [index for span in spans for index in range(span.start, span.end)]
+    assert inside == sorted(set(inside))
+    assert all(text[index].isspace() for index in set(range(len(text))) - set(inside))
+
+
+def test_terms_are_stemmed_content_words_and_plain_numbers() -> None:
+    assert terms("The earthquakes have killed 1,234 people") == ["earthquak", "kill", "1234", "peopl"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("As of 14:20 it killed 1,234 people, three of them children", {"14:20", "1234", "3"}),
+        ("one of the largest", set()),
+        ("2.5 km in 2026", {"2.5", "2026"}),
+    ],
+)
+def test_numbers(text: str, expected: set[str]) -> None:
+    assert numbers(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Who is the mayor of Port Alden?", {"port", "alden"}),
+        ("Velmora Castle was closed on Monday.", {"velmora", "castl"}),
+        ("Earthquakes are rare.", set()),
+    ],
+)
+def test_names(text: str, expected: set[str]) -> None:
+    assert names(text) == expected
