@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from anyio import to_thread
-from fastapi import APIRouter, FastAPI, Security
+from fastapi import FastAPI, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from services.api.dependencies import Dependencies
@@ -36,7 +36,13 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     app.state.dependencies = dependencies
     dependencies.registry.register(IndexMetrics(dependencies.store))
     add_error_handlers(app)
-    app.include_router(_v1())
+    # For the documentation; AuthenticationMiddleware is what checks keys.
+    schemes = [
+        Security(HTTPBearer(auto_error=False)),
+        Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
+    ]
+    for module in (questions, documents, stats):
+        app.include_router(module.router, dependencies=schemes)
     app.include_router(operations_router())
     app.include_router(web_router())
     # The one added last is outermost.
@@ -44,18 +50,6 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     app.add_middleware(AuthenticationMiddleware, keys=dependencies.keys)
     app.add_middleware(RequestContextMiddleware, tracer=dependencies.tracer, metrics=dependencies.metrics)
     return app
-
-
-def _v1() -> APIRouter:
-    # These describe the keys to the documentation; AuthenticationMiddleware is what checks them.
-    schemes = [
-        Security(HTTPBearer(auto_error=False)),
-        Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
-    ]
-    router = APIRouter(prefix="/v1", dependencies=schemes)
-    for module in (questions, documents, stats):
-        router.include_router(module.router)
-    return router
 
 
 @contextlib.asynccontextmanager

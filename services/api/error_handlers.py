@@ -58,7 +58,7 @@ def describe_errors(errors: Sequence[Any], line: int | None = None) -> list[dict
     return [
         {
             **({} if line is None else {"line": line}),
-            "field": ".".join(str(part) for part in error["loc"] if part != "body"),
+            "field": "" if error["type"] == "json_invalid" else ".".join(map(str, error["loc"])),
             "message": _message(error),
         }
         for error in errors
@@ -73,7 +73,9 @@ def _message(error: Any) -> str:
 
 async def _validation(_request: Request, error: Exception) -> Response:
     if isinstance(error, RequestValidationError):
-        errors: Sequence[dict[str, Any]] = describe_errors(error.errors())
+        # FastAPI puts first where in the request the field stands: body, path or query.
+        inside = [{**item, "loc": item["loc"][1:]} for item in error.errors()]
+        errors: Sequence[dict[str, Any]] = describe_errors(inside)
     else:
         assert isinstance(error, InvalidRequest)
         errors = error.errors

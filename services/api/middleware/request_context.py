@@ -122,5 +122,4 @@ def _traceparent(span: Span) -> str:
 
 def _route_template(scope: Scope) -> str:
     """The route as declared, so that ids in paths never become label values."""
-    route = scope.get("route")
-    return str(getattr(route, "path_format", None) or getattr(route, "path", "unmatched"))
+    return str(getattr(scope.get("route"), "path_format", "unmatched"))

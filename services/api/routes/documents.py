@@ -24,7 +24,7 @@ from services.api.versions import MAX_REVISION
 from shared.domain import Document
 from shared.events import DocumentEvent, Operation, new_event_id
 
-router = APIRouter(tags=["documents"])
+router = APIRouter(prefix="/v1", tags=["documents"])
 
 _READERS: dict[str, Callable[[bytes, datetime], list[PushedDocument]]] = {
     "application/json": read_document,

@@ -22,7 +22,7 @@ from services.api.schemas import (
 from shared.domain import SearchFilter
 from shared.observability.tracing import current_trace_id
 
-router = APIRouter(tags=["questions"])
+router = APIRouter(prefix="/v1", tags=["questions"])
 
 
 @router.post("/ask")

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from services.api.dependencies import Deps
 from services.api.schemas import StatsResponse, seconds_since
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(prefix="/v1", tags=["operations"])
 
 
 @router.get("/stats")

@@ -1,0 +1,180 @@
+"""The application over in-memory ports, behind Starlette's test client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import CollectorRegistry
+from starlette.testclient import TestClient
+
+from services.api.answering.service import AskResult
+from services.api.app import create_app
+from services.api.auth import KeyRing
+from services.api.dependencies import Dependencies, Names
+from services.api.publisher import DocumentPublisher
+from services.api.readiness import Readiness
+from services.api.settings import ApiSettings
+from services.api.versions import VersionLedger
+from shared.domain import Answer, Chunk, Citation, Document, Hit, Outcome
+from shared.events import DocumentEvent, decode_event
+from shared.messaging.memory_broker import MemoryBroker
+from shared.observability.metrics import ApiMetrics
+from shared.ports import EmbeddedDocument
+from shared.vector_store.memory_store import MemoryStore
+
+KEY = "a-key-for-tests-only"
+TOPIC = "documents"
+NOW = datetime(2026, 11, 22, 9, 30, 0, 250_000, tzinfo=UTC)
+MAX_BODY_BYTES = 8192
+
+
+class FixedClock:
+    def __init__(self) -> None:
+        self.moment = NOW
+        self.seconds = 1000.0
+
+    def now(self) -> datetime:
+        return self.moment
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+class CannedAnswering:
+    """Answers with what the test put there, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.hits: list[Hit] = []
+        self.error: Exception | None = None
+        self.result = AskResult(
+            answer=Answer(
+                "The toll is 41 [1].",
+                Outcome.ANSWERED,
+                (
+                    Citation(
+                        marker=1,
+                        document_id="meridianwiki:7",
+                        title="Velmora earthquake",
+                        url="https://meridian.wiki.example/Velmora",
+                        revision=12,
+                        updated_at=NOW - timedelta(seconds=12),
+                        quote="The toll is 41.",
+                        score=0.83,
+                    ),
+                ),
+            ),
+            as_of=NOW - timedelta(milliseconds=500),
+            model="extractive",
+            input_tokens=11,
+            output_tokens=5,
+            timings_ms={"embed": 1.5, "total": 9.25},
+        )
+
+    def ask(self, question: str, **arguments: Any) -> AskResult:
+        self._note(question, arguments)
+        return self.result
+
+    def search(self, question: str, **arguments: Any) -> list[Hit]:
+        self._note(question, arguments)
+        return self.hits
+
+    def _note(self, question: str, arguments: dict[str, Any]) -> None:
+        self.asked.append({"question": question, **arguments})
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass
+class Api:
+    """The client sends the key; ``anonymous`` does not."""
+
+    client: TestClient
+    anonymous: TestClient
+    store: MemoryStore
+    broker: MemoryBroker
+    answering: CannedAnswering
+    clock: FixedClock
+    registry: CollectorRegistry
+    spans: InMemorySpanExporter
+    keys_file: Path
+    failing_checks: dict[str, Exception] = field(default_factory=dict)
+
+    def events(self) -> list[DocumentEvent]:
+        return [decode_event(record.value) for record in self.broker.records(TOPIC)]
+
+    def put(self, document_id: str, *, revision: int = 3, updated_at: datetime = NOW) -> Document:
+        document = Document(
+            document_id=document_id,
+            source="wikimedia",
+            title=f"About {document_id}",
+            text="Two chunks. Of text.",
+            url="https://meridian.wiki.example/",
+            revision=revision,
+            updated_at=updated_at,
+            attributes={"wiki": "meridianwiki", "namespace": 0, "bot": False},
+        )
+        chunks = tuple(Chunk(document_id, number, f"Chunk {number}.", f"hash-{number}") for number in (0, 1))
+        embedding = np.array([1, 0], dtype=np.float32)
+        self.store.replace([EmbeddedDocument(document, chunks, (embedding, embedding))])
+        return document
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    keys_file = tmp_path / "api-keys"
+    keys_file.write_text(f"# for tests\n{KEY}\n")
+    keys_file.chmod(0o600)
+    clock = FixedClock()
+    store = MemoryStore(dimension=2, clock=clock)
+    broker = MemoryBroker()
+    producer = broker.producer()
+    answering = CannedAnswering()
+    registry = CollectorRegistry()
+    spans = InMemorySpanExporter()
+    tracing = TracerProvider()
+    tracing.add_span_processor(SimpleSpanProcessor(spans))
+    failing_checks: dict[str, Exception] = {}
+
+    def broker_check() -> None:
+        if "broker" in failing_checks:
+            raise failing_checks["broker"]
+
+    app = create_app(
+        Dependencies(
+            settings=ApiSettings(max_body_bytes=MAX_BODY_BYTES, threads=4, _env_file=None),
+            answering=answering,
+            store=store,
+            publisher=DocumentPublisher(producer, TOPIC, 5.0, clock),
+            versions=VersionLedger(clock),
+            readiness=Readiness({"store": store.stats, "broker": broker_check}, clock),
+            names=Names(embedder="hashing", llm="extractive", store="memory"),
+            keys=KeyRing(keys_file),
+            metrics=ApiMetrics(registry),
+            registry=registry,
+            tracer=tracing.get_tracer("test"),
+            clock=clock,
+            started=clock.monotonic(),
+        )
+    )
+    with (
+        TestClient(app, headers={"Authorization": f"Bearer {KEY}"}) as client,
+        TestClient(app) as anonymous,
+    ):
+        yield Api(
+            client, anonymous, store, broker, answering, clock, registry, spans, keys_file, failing_checks
+        )
+    producer.close()
+    store.close()

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from services.api.publisher import DocumentPublisher
+from shared.clock import SystemClock
+from shared.domain import Document
+from shared.errors import BrokerUnavailable, InvalidEvent, InvalidReason
+from shared.events import DocumentEvent, Operation, decode_event, new_event_id
+from shared.messaging.memory_broker import MemoryBroker
+from shared.ports import DeliveryCallback, OutgoingRecord
+from tests.unit.services.api.conftest import NOW
+
+
+def events(count: int) -> list[DocumentEvent]:
+    return [
+        DocumentEvent(
+            Operation.UPSERT,
+            new_event_id(),
+            NOW,
+            Document(f"d{number}", "api", "Title", "Text.", "", number, NOW),
+        )
+        for number in range(count)
+    ]
+
+
+class HeldProducer:
+    """Acknowledges when the test says so."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[DeliveryCallback] = []
+        self.sent = threading.Event()
+
+    def send(self, record: OutgoingRecord, on_delivery: DeliveryCallback | None = None) -> None:
+        assert on_delivery is not None
+        self.callbacks.append(on_delivery)
+        if len(self.callbacks) == 2:
+            self.sent.set()
+
+    def flush(self, timeout: float) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
+
+
+def test_every_event_is_a_record_keyed_by_its_document() -> None:
+    broker = MemoryBroker(partitions=1)
+    producer = broker.producer()
+    sent = events(3)
+    DocumentPublisher(producer, "documents", 5, SystemClock()).publish(sent)
+    records = broker.records("documents")
+    assert [record.key for record in records] == [b"d0", b"d1", b"d2"]
+    assert [decode_event(record.value) for record in records] == sent
+    producer.close()
+
+
+def test_it_returns_only_after_the_last_acknowledgement() -> None:
+    producer = HeldProducer()
+    publisher = DocumentPublisher(producer, "documents", 30, SystemClock())
+    returned = threading.Event()
+
+    def publish() -> None:
+        publisher.publish(events(2))
+        returned.set()
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    assert producer.sent.wait(5)
+    producer.callbacks[0](None)
+    assert not returned.wait(0.05)
+    producer.callbacks[1](None)
+    assert returned.wait(5)
+    thread.join()
+
+
+def test_a_broker_that_does_not_answer_is_unavailable_after_the_deadline() -> None:
+    publisher = DocumentPublisher(HeldProducer(), "documents", 0.05, SystemClock())
+    start = time.monotonic()
+    with pytest.raises(BrokerUnavailable, match="2 records"):
+        publisher.publish(events(2))
+    assert time.monotonic() - start < 2
+
+
+class FailingProducer(HeldProducer):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self._error = error
+
+    def send(self, record: OutgoingRecord, on_delivery: DeliveryCallback | None = None) -> None:
+        assert on_delivery is not None
+        on_delivery(self._error)
+
+
+def test_one_failed_delivery_fails_the_request_at_once() -> None:
+    publisher = DocumentPublisher(FailingProducer(BrokerUnavailable("gone")), "documents", 30, SystemClock())
+    with pytest.raises(BrokerUnavailable, match="gone"):
+        publisher.publish(events(1))
+
+
+def test_a_record_that_the_broker_never_takes_stays_an_invalid_event() -> None:
+    error = InvalidEvent(InvalidReason.TOO_LARGE, "9 MB")
+    publisher = DocumentPublisher(FailingProducer(error), "documents", 30, SystemClock())
+    with pytest.raises(InvalidEvent):
+        publisher.publish(events(1))
