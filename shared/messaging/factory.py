@@ -8,8 +8,9 @@ from confluent_kafka.cimpl import NewTopic
 
 from shared.errors import BrokerUnavailable, ConfigurationError
 from shared.messaging.client_config import HEADER_HEADROOM, client_config, describe
+from shared.messaging.kafka_consumer import KafkaConsumer, consumer_config, is_cooperative
 from shared.messaging.kafka_producer import KafkaProducer, producer_config
-from shared.ports import Producer
+from shared.ports import Consumer, Producer
 from shared.settings import KafkaSettings
 
 _WRONG_SETTING = (
@@ -22,6 +23,13 @@ _WRONG_SETTING = (
 
 def build_producer(settings: KafkaSettings, client_id: str) -> Producer:
     return KafkaProducer(producer_config(settings, client_id), settings.max_message_bytes)
+
+
+def build_consumer(settings: KafkaSettings, client_id: str) -> Consumer:
+    """A member of ``KAFKA_GROUP_ID`` that reads ``KAFKA_TOPIC``."""
+    return KafkaConsumer(
+        consumer_config(settings, client_id), [settings.topic], cooperative=is_cooperative(settings)
+    )
 
 
 def ensure_topics(settings: KafkaSettings, timeout: float) -> None:

@@ -1,0 +1,231 @@
+"""The Consumer port over Kafka: manual commits, both rebalance protocols."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, Message
+
+from shared.errors import BrokerUnavailable, ConfigurationError
+from shared.messaging.client_config import HEADER_HEADROOM, client_config, describe
+from shared.ports import Record, RevokeCallback, TopicPartition
+from shared.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+_COMMITTED_TIMEOUT = 5.0
+_UNKNOWN_TOPIC = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError._UNKNOWN_PARTITION,
+)
+_REFUSED_SETTING = (
+    KafkaError.UNSUPPORTED_VERSION,
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL,
+    KafkaError.INVALID_SESSION_TIMEOUT,
+    KafkaError.INVALID_GROUP_ID,
+)
+_NO_LONGER_OURS = (
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.STALE_MEMBER_EPOCH,
+)
+
+
+def consumer_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
+    config = {
+        **client_config(settings, client_id),
+        "group.id": settings.group_id,
+        "group.protocol": settings.group_protocol,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 100,
+        "fetch.error.backoff.ms": 200,
+        "fetch.message.max.bytes": settings.max_message_bytes + HEADER_HEADROOM,
+        "queued.max.messages.kbytes": 16_384,
+    }
+    if settings.group_protocol == "classic":  # with the other protocol the broker decides
+        config["session.timeout.ms"] = settings.session_timeout_ms
+        config["heartbeat.interval.ms"] = min(3_000, settings.session_timeout_ms // 12)
+        config["partition.assignment.strategy"] = settings.assignment_strategy
+    return config
+
+
+def is_cooperative(settings: KafkaSettings) -> bool:
+    """Whether partitions come and go one by one, and not all at once."""
+    return settings.group_protocol == "consumer" or settings.assignment_strategy == "cooperative-sticky"
+
+
+class KafkaConsumer:
+    def __init__(self, config: Mapping[str, Any], topics: Iterable[str], *, cooperative: bool) -> None:
+        self._client = confluent_kafka.Consumer(dict(config))
+        self._cooperative = cooperative
+        self._paused = False
+        self._held: list[Record] = []
+        self._starts: dict[TopicPartition, int] = {}
+        self._revoke_callback: RevokeCallback | None = None
+        self._closed = False
+        self._client.subscribe(
+            list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+        )
+
+    def poll(self, max_records: int, timeout: float) -> list[Record]:
+        first = self._client.poll(0.0 if self._held and not self._paused else timeout)
+        records = self._checked(first)
+        if not self._paused and len(self._held) + len(records) < max_records:
+            # What is already here; `consume` with a timeout would wait until the batch is full.
+            for message in self._client.consume(max_records - len(self._held) - len(records), 0.0):
+                records += self._checked(message)
+        self._held += records
+        if self._paused:
+            return []
+        batch, self._held = self._held[:max_records], self._held[max_records:]
+        return batch
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """:raises BrokerUnavailable: not stored; commit again later."""
+        assigned = self.assignment()
+        wanted = [
+            confluent_kafka.TopicPartition(partition.topic, partition.partition, offset)
+            for partition, offset in offsets.items()
+            if partition in assigned and offset > self._starts.get(partition, OFFSET_INVALID)
+        ]
+        if not wanted:
+            return
+        try:
+            answers = self._client.commit(offsets=wanted, asynchronous=False)
+        except KafkaException as error:
+            _refuse_commit(error.args[0])
+            return
+        for answer in answers or ():
+            if answer.error is not None:
+                _refuse_commit(answer.error)
+
+    def pause(self) -> None:
+        self._paused = True
+        self._client.pause(self._client.assignment())
+
+    def resume(self) -> None:
+        self._paused = False
+        self._client.resume(self._client.assignment())
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        return _port(self._client.assignment())
+
+    def lag(self) -> dict[TopicPartition, int]:
+        lags: dict[TopicPartition, int] = {}
+        for position in self._client.position(self._client.assignment()):
+            partition = TopicPartition(position.topic, position.partition)
+            watermarks = self._client.get_watermark_offsets(position, cached=True)
+            low, high = watermarks or (OFFSET_INVALID, OFFSET_INVALID)
+            start = max(self._starts.get(partition, 0), low, 0)
+            next_offset = position.offset if position.offset >= 0 else start
+            lags[partition] = max(0, high - next_offset)
+        for record in self._held:
+            lags[record.topic_partition] = lags.get(record.topic_partition, 0) + 1
+        return lags
+
+    def on_revoke(self, callback: RevokeCallback) -> None:
+        self._revoke_callback = callback
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._revoke_callback = None
+        self._client.close()
+
+    def _on_assign(
+        self, _client: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]
+    ) -> None:
+        if self._cooperative:
+            self._client.incremental_assign(partitions)
+        else:
+            self._client.assign(partitions)
+        if self._paused:
+            self._client.pause(partitions)
+        self._remember_starts(partitions)
+        log.info("partitions assigned", extra={"partitions": sorted(p.partition for p in partitions)})
+
+    def _remember_starts(self, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        """Before the first record of a partition the client knows no position, so ``lag`` needs these."""
+        if not partitions:
+            return
+        try:
+            committed = self._client.committed(partitions, timeout=_COMMITTED_TIMEOUT)
+        except KafkaException as error:
+            log.warning("committed offsets are unknown", extra={"error": describe(error)})
+            return
+        for partition in committed:
+            if partition.offset >= 0:
+                self._starts[TopicPartition(partition.topic, partition.partition)] = partition.offset
+
+    def _on_revoke(
+        self, _client: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]
+    ) -> None:
+        revoked = _port(partitions)
+        if self._revoke_callback is not None and revoked:
+            self._revoke_callback(revoked)
+        self._give_up(partitions)
+        log.info("partitions revoked", extra={"partitions": sorted(p.partition for p in revoked)})
+
+    def _on_lost(
+        self, _client: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]
+    ) -> None:
+        self._give_up(partitions)
+        log.warning("partitions lost", extra={"partitions": sorted(p.partition for p in partitions)})
+
+    def _give_up(self, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        gone = _port(partitions)
+        self._held = [record for record in self._held if record.topic_partition not in gone]
+        for partition in gone:
+            self._starts.pop(partition, None)
+        if self._cooperative:
+            self._client.incremental_unassign(partitions)
+        else:
+            self._client.unassign()
+
+    def _checked(self, message: Message | None) -> list[Record]:
+        if message is None:
+            return []
+        error = message.error()
+        if error is None:
+            return [_record(message)]
+        if error.code() in _REFUSED_SETTING:
+            raise ConfigurationError(f"the broker refuses KAFKA_GROUP_* settings ({describe(error)})")
+        if error.code() in _UNKNOWN_TOPIC or error.fatal():
+            raise BrokerUnavailable(describe(error))
+        log.warning("the consumer reports a problem and goes on", extra={"error": describe(error)})
+        return []
+
+
+def _port(partitions: Iterable[confluent_kafka.TopicPartition]) -> frozenset[TopicPartition]:
+    return frozenset(TopicPartition(partition.topic, partition.partition) for partition in partitions)
+
+
+def _record(message: Message) -> Record:
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    headers: Any = message.headers() or ()
+    return Record(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        key=message.key(),
+        value=message.value(),
+        headers=tuple((name, value or b"") for name, value in headers),
+        timestamp_ms=message.timestamp()[1],
+    )
+
+
+def _refuse_commit(error: KafkaError) -> None:
+    if error.code() not in _NO_LONGER_OURS:
+        raise BrokerUnavailable(f"offsets were not committed ({describe(error)})")
+    log.info("not committed: the partitions have a new owner", extra={"error": describe(error)})

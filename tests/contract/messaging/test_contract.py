@@ -1,0 +1,351 @@
+"""The laws of the Producer and Consumer ports, held against every adapter."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import pytest
+
+from deploy.local.broker import GROUP_SETTINGS
+from shared.errors import InvalidEvent, InvalidReason
+from shared.messaging.factory import build_consumer, build_producer, ensure_topics
+from shared.messaging.memory_broker import MemoryBroker
+from shared.ports import Consumer, OutgoingRecord, Producer, Record, TopicPartition
+from shared.settings import KafkaSettings
+from tests.support.processes import wait_until
+
+TIMEOUT = 30.0
+PARTITIONS = 4
+
+
+class Messaging(Protocol):
+    topic: str
+    group: str
+
+    def producer(self) -> Producer: ...
+
+    def consumer(self) -> Consumer: ...
+
+
+class Memory:
+    def __init__(self) -> None:
+        self._broker = MemoryBroker(PARTITIONS)
+        self.topic = "documents"
+        self.group = "group"
+
+    def producer(self) -> Producer:
+        return self._broker.producer()
+
+    def consumer(self) -> Consumer:
+        return self._broker.consumer(self.group, [self.topic])
+
+
+class Kafka:
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.topic = f"contract-{uuid.uuid4()}"
+        self.group = f"group-{uuid.uuid4()}"
+        self.settings = KafkaSettings(
+            bootstrap_servers=bootstrap_servers,
+            topic=self.topic,
+            dlq_topic=f"{self.topic}.dlq",
+            group_id=self.group,
+            partitions=PARTITIONS,
+            **{name.removeprefix("KAFKA_").lower(): value for name, value in GROUP_SETTINGS.items()},
+        )
+        ensure_topics(self.settings, timeout=10)
+
+    def producer(self) -> Producer:
+        return build_producer(self.settings, "contract")
+
+    def consumer(self) -> Consumer:
+        return build_consumer(self.settings, "contract")
+
+
+@pytest.fixture(params=["memory", "kafka"])
+def messaging(request: pytest.FixtureRequest) -> Messaging:
+    if request.param == "memory":
+        return Memory()
+    return Kafka(request.getfixturevalue("broker"))
+
+
+@pytest.fixture
+def producer(messaging: Messaging) -> Iterator[Producer]:
+    producer = messaging.producer()
+    yield producer
+    producer.close()
+
+
+@pytest.fixture
+def join(messaging: Messaging) -> Iterator[Callable[[], Consumer]]:
+    """Make members of the group; all leave it after the test."""
+    members: list[Consumer] = []
+
+    def join() -> Consumer:
+        members.append(messaging.consumer())
+        return members[-1]
+
+    yield join
+    for member in members:
+        member.close()
+
+
+def send_all(producer: Producer, topic: str, pairs: list[tuple[bytes | None, bytes | None]]) -> None:
+    failures: list[Exception] = []
+    for key, value in pairs:
+        producer.send(
+            OutgoingRecord(topic, key, value), lambda error: failures.append(error) if error else None
+        )
+    assert producer.flush(TIMEOUT) == 0
+    assert failures == []
+
+
+def read(consumer: Consumer, count: int, timeout: float = TIMEOUT) -> list[Record]:
+    """Poll until ``count`` records arrived."""
+    records: list[Record] = []
+    deadline = time.monotonic() + timeout
+    while len(records) < count:
+        assert time.monotonic() < deadline, f"{len(records)} of {count} records after {timeout} s"
+        records += consumer.poll(100, 0.1)
+    return records
+
+
+def next_offsets(records: list[Record]) -> dict[TopicPartition, int]:
+    return {record.topic_partition: record.offset + 1 for record in records}
+
+
+def test_records_of_one_key_stay_in_order_on_one_partition(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    keys = [b"key-%d" % rng.randrange(20) for _ in range(500)]
+    send_all(producer, messaging.topic, [(key, b"%d" % number) for number, key in enumerate(keys)])
+    records = read(join(), 500)
+    for key in set(keys):
+        own = [record for record in records if record.key == key]
+        assert len({record.partition for record in own}) == 1, f"seed {seed}"
+        assert [record.value for record in own] == [
+            b"%d" % number for number, other in enumerate(keys) if other == key
+        ], f"seed {seed}"
+    assert len({record.partition for record in records}) == PARTITIONS
+
+
+def test_bytes_and_headers_arrive_untouched(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    before = time.time_ns() // 1_000_000
+    headers = (("traceparent", b"00-ab-cd-01"), ("twice", b"1"), ("twice", b"\xff\x00"), ("empty", b""))
+    sent = [
+        OutgoingRecord(messaging.topic, b"k\xff", bytes(range(256)), headers),
+        OutgoingRecord(messaging.topic, b"k\xff", None),
+        OutgoingRecord(messaging.topic, b"k\xff", b""),
+        OutgoingRecord(messaging.topic, None, b"no key"),
+    ]
+    for record in sent:
+        producer.send(record)
+    assert producer.flush(TIMEOUT) == 0
+    received = read(join(), len(sent))
+    as_sent = [OutgoingRecord(r.topic, r.key, r.value, r.headers) for r in received]
+    assert sorted(as_sent, key=repr) == sorted(sent, key=repr)
+    assert all(before <= record.timestamp_ms <= before + 60_000 for record in received)
+
+
+def test_a_five_megabyte_record_passes(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    value = random.Random(5).randbytes(5_000_000)
+    send_all(producer, messaging.topic, [(b"big", value), (b"big", b"next")])
+    assert [record.value for record in read(join(), 2)] == [value, b"next"]
+
+
+def test_an_oversized_record_is_refused_at_once(messaging: Messaging, producer: Producer) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        producer.send(OutgoingRecord(messaging.topic, b"k", bytes(8_388_608)))
+    assert caught.value.reason is InvalidReason.TOO_LARGE
+    assert producer.flush(TIMEOUT) == 0
+
+
+def test_delivery_is_confirmed_from_another_thread(messaging: Messaging, producer: Producer) -> None:
+    confirmed: list[tuple[Exception | None, bool]] = []
+    here = threading.get_ident()
+    producer.send(
+        OutgoingRecord(messaging.topic, b"k", b"v"),
+        lambda error: confirmed.append((error, threading.get_ident() == here)),
+    )
+    wait_until(lambda: bool(confirmed), TIMEOUT, "delivery callback")
+    assert confirmed == [(None, False)]
+
+
+def test_a_committed_offset_is_the_next_one_to_read(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    send_all(producer, messaging.topic, [(b"k", b"%d" % number) for number in range(10)])
+    first = join()
+    records = read(first, 10)
+    first.commit({records[6].topic_partition: records[6].offset + 1})
+    first.close()
+    assert [record.value for record in read(join(), 3)] == [b"7", b"8", b"9"]
+
+
+def test_what_was_not_committed_is_delivered_again(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    send_all(producer, messaging.topic, [(b"k", b"1"), (b"k", b"2")])
+    first = join()
+    read(first, 2)
+    first.close()
+    assert [record.value for record in read(join(), 2)] == [b"1", b"2"]
+
+
+def test_poll_returns_at_most_as_many_records_as_asked_for(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    send_all(producer, messaging.topic, [(b"%d" % number, b"") for number in range(20)])
+    consumer, sizes, values = join(), set(), 0
+    deadline = time.monotonic() + TIMEOUT
+    while values < 20 and time.monotonic() < deadline:
+        batch = consumer.poll(7, 0.1)
+        sizes.add(len(batch))
+        values += len(batch)
+    assert values == 20
+    assert max(sizes) == 7
+
+
+def test_a_paused_consumer_returns_nothing_and_keeps_its_partitions(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    send_all(producer, messaging.topic, [(b"k", b"before")])
+    consumer = join()
+    read(consumer, 1)
+    assigned = consumer.assignment()
+    assert assigned == {TopicPartition(messaging.topic, number) for number in range(PARTITIONS)}
+    consumer.pause()
+    send_all(producer, messaging.topic, [(b"k", b"during"), (b"other", b"during")])
+    for _ in range(5):
+        assert consumer.poll(100, 0.1) == []
+    assert consumer.assignment() == assigned
+    consumer.resume()
+    assert [record.value for record in read(consumer, 2)] == [b"during", b"during"]
+
+
+def test_partitions_assigned_while_paused_are_paused_too(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    send_all(producer, messaging.topic, [(b"k", b"v")])
+    consumer = join()
+    consumer.pause()
+    wait_until(lambda: consumer.poll(10, 0.05) == [] and bool(consumer.assignment()), TIMEOUT, "assignment")
+    for _ in range(5):
+        assert consumer.poll(10, 0.1) == []
+    consumer.resume()
+    assert [record.value for record in read(consumer, 1)] == [b"v"]
+
+
+def test_lag_counts_down_to_zero(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    send_all(producer, messaging.topic, [(b"k", b"%d" % number) for number in range(50)])
+    consumer = join()
+    records = []
+    deadline = time.monotonic() + TIMEOUT
+    while not records and time.monotonic() < deadline:
+        records += consumer.poll(20, 0.1)
+    assert sum(consumer.lag().values()) == 50 - len(records)
+    records += read(consumer, 50 - len(records))
+    assert consumer.lag() == dict.fromkeys(consumer.assignment(), 0)
+    consumer.commit(next_offsets(records))
+    consumer.close()
+
+    successor = join()
+    send_all(producer, messaging.topic, [(b"k", b"50")])
+    successor.pause()
+    wait_until(
+        lambda: successor.poll(10, 0.05) == [] and len(successor.assignment()) == PARTITIONS,
+        TIMEOUT,
+        "assignment",
+    )
+    successor.resume()
+    read(successor, 1)
+    assert sum(successor.lag().values()) == 0
+
+
+def test_a_second_member_takes_over_from_what_the_revoke_callback_committed(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    total = 40
+    send_all(producer, messaging.topic, [(b"%d" % number, b"first") for number in range(total)])
+    first = join()
+    processed = next_offsets(read(first, total))
+    revocations: list[frozenset[TopicPartition]] = []
+
+    def commit(partitions: frozenset[TopicPartition]) -> None:
+        revocations.append(partitions)
+        first.commit({partition: processed[partition] for partition in partitions})
+
+    first.on_revoke(commit)
+    second = join()
+    again: list[Record] = []
+
+    def shared_out() -> bool:
+        again.extend(first.poll(100, 0.02) + second.poll(100, 0.02))
+        return (
+            len(second.assignment()) == PARTITIONS // 2
+            and len(first.assignment()) == PARTITIONS // 2
+            and not first.assignment() & second.assignment()
+        )
+
+    wait_until(shared_out, TIMEOUT, "two partitions each")
+    assert revocations
+    send_all(producer, messaging.topic, [(b"%d" % number, b"second") for number in range(total)])
+    wait_until(
+        lambda: shared_out() and sum(r.value == b"second" for r in again) >= total,
+        TIMEOUT,
+        "all new records",
+    )
+    assert [record.value for record in again] == [b"second"] * total
+
+
+def test_committing_what_was_given_up_changes_nothing(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    total = 40
+    send_all(producer, messaging.topic, [(b"%d" % number, b"") for number in range(total)])
+    first = join()
+    records = read(first, total)
+    processed = next_offsets(records)
+    second = join()
+
+    def shared_out() -> bool:
+        first.poll(100, 0.02)
+        second.poll(100, 0.02)
+        return len(first.assignment()) == len(second.assignment()) == PARTITIONS // 2
+
+    wait_until(shared_out, TIMEOUT, "two partitions each")
+    gone = second.assignment()
+    assert not gone & first.assignment()
+    first.commit({partition: processed[partition] for partition in gone})
+    second.close()
+    again: set[tuple[TopicPartition, int]] = set()
+
+    def read_again() -> bool:
+        again.update((record.topic_partition, record.offset) for record in first.poll(100, 0.05))
+        return again >= {(r.topic_partition, r.offset) for r in records if r.topic_partition in gone}
+
+    wait_until(read_again, TIMEOUT, "the records of the partitions given up")
+
+
+def test_closing_does_not_commit(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    send_all(producer, messaging.topic, [(b"k", b"v")])
+    consumer = join()
+    processed = next_offsets(read(consumer, 1))
+    consumer.on_revoke(lambda partitions: consumer.commit(processed))
+    consumer.close()
+    consumer.close()
+    assert [record.value for record in read(join(), 1)] == [b"v"]
