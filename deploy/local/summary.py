@@ -14,6 +14,9 @@ from deploy.local.configuration import ROOT
 def summary(facts: Mapping[str, Any], key: str) -> str:
     """``facts`` as in ``run/stack.json``."""
     urls, body = facts["urls"], json.dumps({"question": facts["question"]}, ensure_ascii=False)
+    data_dir = Path(facts["data_dir"])
+    this = "" if data_dir == ROOT / "data" else f"DATA_DIR={shlex.quote(str(data_dir))} "
+    others = [name for name in facts["ports"] if name != "api"]
     lines = [
         f"  page      {urls['api']}/",
         f"  API docs  {urls['docs']}",
@@ -24,9 +27,9 @@ def summary(facts: Mapping[str, Any], key: str) -> str:
         f"  curl -s {urls['api']}/v1/ask -H 'Authorization: Bearer {key}' \\",
         f"    -H 'Content-Type: application/json' -d {shlex.quote(body)}",
         "",
-        "Check it:    ./test.sh",
-        f"Follow logs: ./logs.sh api   (or {', '.join(name for name in facts['ports'] if name != 'api')})",
-        "Stop it:     ./stop.sh   (--clean also removes its data)",
+        f"Check it:    {this}./test.sh",
+        f"Follow logs: {this}./logs.sh api   (or {', '.join(others)})",
+        f"Stop it:     {this}./stop.sh   (--clean also removes its data)",
     ]
     return "\n".join(lines)
 

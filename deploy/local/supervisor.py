@@ -96,7 +96,7 @@ class Supervisor:
         return own | {process.name: process.pid for process in self.processes()}
 
     def start_process(self, name: str) -> None:
-        with contextlib.suppress(xmlrpc.client.Fault):  # it may have come up in the meantime
+        with contextlib.suppress(StackFailed):  # it may have come up in the meantime
             self._call(lambda rpc: rpc.startProcess(name, False))
 
     def shutdown(self) -> bool:
@@ -123,7 +123,9 @@ class Supervisor:
     def _call(self, call: Callable[[Any], Any]) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self._stack.socket}")
         try:
-            return call(xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport))
+            return call(xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor)
+        except xmlrpc.client.Fault as fault:
+            raise StackFailed(f"supervisord refuses: {fault.faultString}") from None
         except (OSError, http.client.HTTPException) as error:
             raise StackFailed(f"supervisord does not answer on {self._stack.socket} ({error})") from None
         finally:

@@ -14,7 +14,8 @@ import pytest
 from deploy.local.api_key import ensure_api_key, read_api_key
 from deploy.local.configuration import ROOT
 from deploy.local.preflight import busy_port_problems, data_dir_problems
-from deploy.local.source import probe
+from deploy.local.source import choose_source
+from services.producer.settings import ProducerSettings
 from shared.errors import ConfigurationError
 from tests.support.processes import free_port
 
@@ -185,7 +186,9 @@ def test_a_key_file_without_a_key_is_refused(tmp_path: Path) -> None:
         read_api_key(path)
 
 
-def test_an_unreachable_stream_is_told_apart() -> None:
-    problem = probe(f"http://127.0.0.1:{free_port()}", ("mediawiki.page_change.v1",), "test/1")
-    assert problem is not None
-    assert "refused" in problem
+def test_a_live_stream_that_does_not_answer_is_replaced_and_the_line_says_why() -> None:
+    settings = ProducerSettings(source="auto", wikimedia_url=f"http://127.0.0.1:{free_port()}")
+    source, why = choose_source(settings)
+    assert source == "replay"
+    assert "cannot be used" in why
+    assert "refused" in why

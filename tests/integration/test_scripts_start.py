@@ -1,0 +1,98 @@
+"""A start that does not get to its end leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.configuration import ROOT, Stack
+from deploy.local.settings import LocalStackSettings
+from deploy.local.supervisor import Supervisor, stack_processes
+from tests.support.processes import free_port
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    stack = Stack(
+        LocalStackSettings(
+            _env_file=None,  # type: ignore[call-arg]
+            data_dir=tmp_path / "data",
+            kafka_bootstrap_servers=f"127.0.0.1:{free_port()}",
+            api_port=free_port(),
+            producer_metrics_port=free_port(),
+            processor_metrics_port=free_port(),
+            replay_port=free_port(),
+        )
+    )
+    yield stack
+    Supervisor(stack).shutdown()
+
+
+def start(stack: Stack, **changes: str) -> subprocess.Popen[str]:
+    settings = {name.upper(): str(value) for name, value in stack.settings if value is not None}
+    return subprocess.Popen(
+        [str(ROOT / "start.sh"), "--local"],
+        env={
+            **os.environ,
+            **settings,
+            "SOURCE": "replay",
+            "EMBEDDER": "hashing",
+            "LLM": "extractive",
+            **changes,
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_start_stops_what_it_started(stack: Stack, number: signal.Signals) -> None:
+    with start(stack) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("Starting "):
+                break
+        assert stack_processes(stack)
+        os.killpg(process.pid, number)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "Stopped what had been started.\nInterrupted.\n"
+    assert stack_processes(stack) == []
+    assert not stack.facts_file.exists()
+    assert not stack.socket.exists()
+
+
+def test_a_service_that_cannot_live_is_named_with_the_end_of_its_log(stack: Stack) -> None:
+    (stack.data_dir / "store.sqlite").mkdir(parents=True)
+    with start(stack, FAISS_PATH=str(stack.data_dir / "store.sqlite")) as process:
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    lines = errors.splitlines()
+    assert lines[0] == "Stopped what had been started."
+    service = lines[1].split()[1]
+    assert service in ("processor", "api")
+    assert lines[1] == f"start: {service} keeps stopping. The end of {stack.log_file(service)}:"
+    assert any(line.startswith(f"    {service}: ") for line in lines[2:])
+    assert stack_processes(stack) == []
+
+
+def test_a_stack_whose_supervisor_was_killed_can_be_stopped(stack: Stack) -> None:
+    with start(stack) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("Starting "):
+                break
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+    (supervisord,) = (item for item in stack_processes(stack) if "supervisor.supervisord" in item.cmdline())
+    supervisord.kill()
+    assert Supervisor(stack).shutdown()
+    assert stack_processes(stack) == []
