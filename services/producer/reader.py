@@ -65,7 +65,7 @@ class Reader:
             self._keep_invalid(event, hashlib.sha256(event.data).digest(), error)
             return True
         key = event_id_of(body) or hashlib.sha256(event.data).digest()
-        if not self._is_new(key, event):
+        if not self._is_new(key):
             return True
         self._note_time(body)
         try:
@@ -80,14 +80,15 @@ class Reader:
         return all(self._pool.submit(Job(change, event.data, ticket), self._stop) for change in result)
 
     def _keep_invalid(self, event: SourceEvent, key: bytes, error: InvalidEvent) -> None:
-        if self._is_new(key, event):
+        if self._is_new(key):
             self._sender.dead_letter(event.data, error, self._tracker.open(event.position))
 
-    def _is_new(self, key: str | bytes, event: SourceEvent) -> bool:
+    def _is_new(self, key: str | bytes) -> bool:
         if self._seen.add(key):
             self._stream.mark_progress()
             return True
-        self._sender.drop(DropReason.DUPLICATE, self._tracker.open(event.position))
+        # Its position lies before what the cursor has reached already.
+        self._sender.drop(DropReason.DUPLICATE, self._tracker.open(None))
         return False
 
     def _note_time(self, body: dict[str, Any]) -> None:

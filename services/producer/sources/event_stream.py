@@ -62,6 +62,7 @@ class EventStream:
         self._client = client
         self._tuning = tuning
         self._position = start
+        self._read_up_to = start
         self._backoff = backoff
         self._clock = clock
         self._wait = wait
@@ -77,8 +78,12 @@ class EventStream:
         return self._connection is not None
 
     def mark_progress(self) -> None:
-        """The last event was not one that we had already: the connection is worth having."""
+        """The last event was not one that we had already: go on after it, should the connection end.
+
+        Without this, connections that break early would each step back further.
+        """
         self._progressed = True
+        self._position = self._read_up_to
 
     def interrupt(self) -> None:
         connection = self._connection
@@ -127,8 +132,7 @@ class EventStream:
                 if event.kind != "message":
                     continue
                 after = self._position_after(event.event_id)
-                if after is not None:
-                    self._position = after
+                self._read_up_to = after or self._position
                 yield SourceEvent(event.data, after)
 
     def _position_after(self, event_id: str) -> Position | None:
