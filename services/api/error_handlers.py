@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,8 @@ from shared.errors import (
     StoreUnavailable,
 )
 from shared.observability.tracing import current_trace_id
+
+log = logging.getLogger(__name__)
 
 _RETRY_AFTER_SECONDS = 5
 
@@ -93,6 +96,7 @@ async def _http(_request: Request, error: Exception) -> Response:
 
 
 async def _unavailable(_request: Request, error: Exception) -> Response:
+    log.warning("a dependency is away", extra={"error": type(error).__name__, "reason": str(error)})
     detail = next(_UNAVAILABLE[kind] for kind in type(error).__mro__ if kind in _UNAVAILABLE)
     wait = error.retry_after if isinstance(error, SourceUnavailable) else None
     return problem(

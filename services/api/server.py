@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import threading
@@ -13,8 +12,6 @@ from starlette.types import ASGIApp
 from services.api.settings import ApiSettings
 from shared.errors import ConfigurationError
 from shared.lifecycle import Lifecycle
-
-log = logging.getLogger(__name__)
 
 _TURN_SECONDS = 0.1
 
@@ -55,6 +52,7 @@ class ApiServer:
             uvicorn.Config(
                 app,
                 log_config=None,
+                log_level="warning",
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,

@@ -16,7 +16,8 @@ _EVENT_OVERHEAD = 65_536
 
 class ApiSettings(EnvironmentSettings):
     """``threads`` bounds the requests that are worked on at once; ``publish_timeout_seconds`` how long a
-    write waits for the broker before it is answered with 503."""
+    write waits for the broker before it is answered with 503; ``shutdown_seconds`` how long requests under
+    way may take once the process is told to stop."""
 
     model_config = SettingsConfigDict(env_prefix="API_")
 
@@ -26,7 +27,7 @@ class ApiSettings(EnvironmentSettings):
     max_body_bytes: int = Field(default=4_194_304, ge=4096)
     threads: int = Field(default=32, ge=1, le=1024)
     publish_timeout_seconds: float = Field(default=10.0, gt=0, le=300)
-    shutdown_seconds: int = Field(default=10, ge=1, le=20)
+    shutdown_seconds: int = Field(default=15, ge=1, le=20)
 
     def keys_path(self, data_dir: Path) -> Path:
         """``API_KEYS_FILE``, or ``api-keys`` in ``DATA_DIR``."""

@@ -1,0 +1,339 @@
+"""The API as a process: real sockets, a real broker, a store that another process writes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from shared.domain import Chunk, epoch_milliseconds
+from shared.embedder.hashing import HashingEmbedder
+from shared.events import DocumentEvent, Operation, decode_event
+from shared.messaging.factory import build_consumer
+from shared.ports import EmbeddedDocument, VectorStore
+from shared.settings import KafkaSettings, VectorStoreSettings
+from shared.vector_store.factory import open_vector_store
+from tests.support.processes import free_port, running, wait_until
+
+KEY = "integration-key"
+COMMAND = [sys.executable, "-m", "services.api"]
+
+
+@dataclass
+class RunningApi:
+    client: httpx.Client
+    process: subprocess.Popen[bytes]
+    kafka: KafkaSettings
+    data_dir: Path
+    log: Path
+    port: int
+
+    def log_lines(self) -> list[dict[str, object]]:
+        lines = self.log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def open_store(self) -> VectorStore:
+        """As the processor opens it."""
+        embedder = HashingEmbedder()
+        settings = VectorStoreSettings(vector_store="faiss", data_dir=self.data_dir, _env_file=None)
+        return open_vector_store(settings, embedder_name=embedder.name, dimension=embedder.dimension)
+
+
+def write_key(data_dir: Path) -> None:
+    data_dir.mkdir(exist_ok=True)
+    path = data_dir / "api-keys"
+    path.touch(mode=0o600)
+    path.write_text(f"{KEY}\n")
+
+
+def environment(data_dir: Path, port: int, kafka: KafkaSettings) -> dict[str, str]:
+    return {
+        "API_PORT": str(port),
+        "DATA_DIR": str(data_dir),
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "KAFKA_TOPIC": kafka.topic,
+        "KAFKA_DLQ_TOPIC": kafka.dlq_topic,
+        "VECTOR_STORE": "faiss",
+        "EMBEDDER": "hashing",
+        "LLM": "extractive",
+        "LOG_FORMAT": "json",
+    }
+
+
+@contextlib.contextmanager
+def an_api(data_dir: Path, kafka: KafkaSettings, **changes: str) -> Iterator[RunningApi]:
+    write_key(data_dir)
+    port, log = free_port(), data_dir / "api.log"
+    headers = {"Authorization": f"Bearer {KEY}"}
+    with (
+        running(COMMAND, log, {**environment(data_dir, port, kafka), **changes}) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as client,
+    ):
+        api = RunningApi(client, process, kafka, data_dir, log, port)
+
+        def is_live() -> bool:
+            assert process.poll() is None, log.read_text()
+            with contextlib.suppress(httpx.TransportError):
+                return client.get("/health/live").status_code == 200
+            return False
+
+        wait_until(is_live, 60, f"api on port {port} (log: {log})")
+        yield api
+
+
+def kafka_settings(broker: str) -> KafkaSettings:
+    name = f"api-{uuid.uuid4().hex[:8]}"
+    return KafkaSettings(
+        bootstrap_servers=broker,
+        topic=name,
+        dlq_topic=f"{name}.dlq",
+        group_id=name,
+        session_timeout_ms=6000,
+        assignment_strategy="range",
+        _env_file=None,
+    )
+
+
+@pytest.fixture(scope="module")
+def api(broker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningApi]:
+    with an_api(tmp_path_factory.mktemp("api"), kafka_settings(broker)) as api:
+        yield api
+
+
+def read_events(kafka: KafkaSettings, count: int) -> list[DocumentEvent]:
+    """The first ``count`` events of the topic, in order of their document's version."""
+    consumer = build_consumer(kafka.model_copy(update={"group_id": uuid.uuid4().hex}), "test")
+    events: list[DocumentEvent] = []
+    try:
+
+        def arrived() -> bool:
+            events.extend(decode_event(record.value) for record in consumer.poll(100, 0.2))
+            return len(events) >= count
+
+        wait_until(arrived, 30, f"{count} events in {kafka.topic}")
+    finally:
+        consumer.close()
+    return sorted(events, key=lambda event: event.document.version)
+
+
+def index(store: VectorStore, event: DocumentEvent) -> None:
+    """What the processor does with an event, with the whole text as one chunk."""
+    document = event.document
+    if event.op is Operation.DELETE:
+        store.delete(document.document_id, document.version)
+        return
+    chunk = Chunk(document.document_id, 0, document.text, uuid.uuid4().hex)
+    embedding = HashingEmbedder().embed([document.text])[0]
+    store.replace([EmbeddedDocument(document, (chunk,), (embedding,))])
+
+
+def test_it_is_ready_once_the_broker_answers_and_the_topic_exists(api: RunningApi) -> None:
+    wait_until(lambda: api.client.get("/health/ready").status_code == 200, 20, "ready")
+    assert api.client.get("/health/ready").json() == {
+        "status": "ok",
+        "checks": {"store": "ok", "embedder": "ok", "broker": "ok"},
+    }
+
+
+def test_a_document_is_pushed_found_asked_about_and_deleted(broker: str, tmp_path: Path) -> None:
+    with an_api(tmp_path, kafka_settings(broker)) as api:
+        text = "The Velmora earthquake killed 41 people."
+        pushed = api.client.post(
+            "/v1/documents",
+            content=json.dumps(
+                {"document_id": "wiki/Velmora 7", "title": "Velmora earthquake", "text": text}
+            ),
+            headers={"Content-Type": "application/x-ndjson"},
+        )
+        assert (pushed.status_code, pushed.json()) == (202, {"accepted": 1})
+        (upsert,) = read_events(api.kafka, 1)
+
+        store = api.open_store()
+        index(store, upsert)
+        read = api.client.get("/v1/documents/wiki/Velmora%207").json()
+        assert (read["text"], read["chunks"], read["revision"]) == (text, 1, upsert.document.revision)
+        question = {"question": "How many people did the Velmora earthquake kill?"}
+        (hit,) = api.client.post("/v1/search", json=question).json()["hits"]
+        assert hit["document_id"] == "wiki/Velmora 7"
+        answer = api.client.post("/v1/ask", json=question).json()
+        assert set(answer) == {
+            "answer", "outcome", "citations", "as_of", "freshness_seconds", "model", "usage",
+            "timings_ms", "trace_id",
+        }  # fmt: skip
+        assert api.client.get("/v1/stats").json()["documents"] == 1
+        filtered = {**question, "filters": {"sources": ["wikimedia"]}}
+        assert api.client.post("/v1/search", json=filtered).json()["hits"] == []
+        recent = {**question, "filters": {"sources": ["api"], "since": "1h"}}
+        assert len(api.client.post("/v1/search", json=recent).json()["hits"]) == 1
+
+        assert api.client.delete("/v1/documents/wiki/Velmora%207").status_code == 202
+        _, deletion = read_events(api.kafka, 2)
+        assert deletion.op is Operation.DELETE
+        index(store, deletion)
+        store.close()
+        assert api.client.get("/v1/documents/wiki/Velmora%207").status_code == 404
+        assert api.client.post("/v1/search", json=question).json()["hits"] == []
+        assert api.client.get("/v1/stats").json()["tombstones"] == 1
+
+
+def test_many_documents_in_one_request_are_all_acknowledged(broker: str, tmp_path: Path) -> None:
+    with an_api(tmp_path, kafka_settings(broker)) as api:
+        lines = [json.dumps({"document_id": f"d{n}", "title": "T", "text": f"Text {n}."}) for n in range(500)]
+        response = api.client.post(
+            "/v1/documents", content="\n".join(lines), headers={"Content-Type": "application/x-ndjson"}
+        )
+        assert (response.status_code, response.json()) == (202, {"accepted": 500})
+        events = read_events(api.kafka, 500)
+        assert {event.document.document_id for event in events} == {f"d{n}" for n in range(500)}
+        now = epoch_milliseconds(max(event.occurred_at for event in events))
+        assert all(0 <= now - event.document.revision < 60_000 for event in events)
+
+
+def test_errors_over_a_real_socket(api: RunningApi) -> None:
+    assert httpx.get(f"{api.client.base_url}/v1/stats").status_code == 401
+    assert api.client.get("/absent").status_code == 404
+    assert api.client.put("/v1/ask").status_code == 405
+    wrong = api.client.post("/v1/ask", json={"question": " "})
+    assert wrong.status_code == 422
+    assert wrong.headers["content-type"] == "application/problem+json"
+    for response in (wrong, api.client.get("/absent")):
+        assert response.headers["x-request-id"]
+        assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}", response.headers["traceparent"])
+        assert "server" not in response.headers
+
+
+def resident_kilobytes(process: subprocess.Popen[bytes]) -> int:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    match = re.search(r"VmRSS:\s+(\d+) kB", status)
+    assert match
+    return int(match[1])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+def test_a_64_mb_chunked_body_is_refused_without_taking_memory(api: RunningApi) -> None:
+    before = resident_kilobytes(api.process)
+    block = b"64 KB".ljust(65_536)
+    with socket.create_connection(("127.0.0.1", api.port), timeout=30) as connection:
+        connection.sendall(
+            b"POST /v1/documents HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"X-API-Key: " + KEY.encode() + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        for _ in range(1024):
+            connection.sendall(b"10000\r\n" + block + b"\r\n")
+        connection.sendall(b"0\r\n\r\n")
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 413 ")
+    assert resident_kilobytes(api.process) - before < 32_768
+
+
+def test_documentation_and_page_come_from_our_own_files(api: RunningApi) -> None:
+    for path in ("/", "/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"):
+        assert httpx.get(f"{api.client.base_url}{path}").status_code == 200, path
+    assert "//" not in httpx.get(f"{api.client.base_url}/docs").text
+
+
+def test_every_log_line_is_json_and_one_request_is_one_line(api: RunningApi) -> None:
+    request_id = uuid.uuid4().hex
+    response = api.client.get("/v1/stats", headers={"X-Request-ID": request_id})
+
+    def lines() -> list[dict[str, object]]:
+        return [line for line in api.log_lines() if line.get("request_id") == request_id]
+
+    wait_until(lambda: bool(lines()), 5, "the access log line")
+    (line,) = lines()
+    assert line["trace_id"] == response.headers["traceparent"].split("-")[1]
+    assert (line["service"], line["status"], line["route"]) == ("api", 200, "/v1/stats")
+    assert len(api.log_lines()) == len(api.log.read_text().splitlines())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(broker: str, tmp_path: Path, number: signal.Signals) -> None:
+    with an_api(tmp_path, kafka_settings(broker)) as api:
+        api.client.get("/v1/stats")
+        api.process.send_signal(number)
+        assert api.process.wait(15) == 0
+        assert api.log_lines()[-1]["message"] == "stopped"
+
+
+def test_what_is_under_way_is_finished_before_it_ends(tmp_path: Path) -> None:
+    """A write that waits for a broker that is away is answered, not cut off."""
+    away = kafka_settings(f"127.0.0.1:{free_port()}")
+    with an_api(tmp_path, away, API_PUBLISH_TIMEOUT_SECONDS="2") as api:
+        with socket.create_connection(("127.0.0.1", api.port), timeout=30) as connection:
+            body = json.dumps({"document_id": "d", "title": "T", "text": "T."}).encode()
+            head = (
+                f"POST /v1/documents HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n"
+                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            )
+            connection.sendall(head.encode() + b"Expect: 100-continue\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 100")  # the request is being handled
+            api.process.terminate()
+            connection.sendall(body)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 503")
+        assert api.process.wait(20) == 0
+
+
+def fails_at_start(data_dir: Path, **changes: str) -> str:
+    """What it says on stderr; exactly one line."""
+    port = free_port()
+    variables = environment(data_dir, port, kafka_settings("127.0.0.1:9"))
+    with subprocess.Popen(
+        COMMAND, env={**os.environ, **variables, **changes}, stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2, errors.decode()
+    (line,) = errors.decode().splitlines()
+    assert line.startswith("api: ")
+    return line
+
+
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    write_key(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        line = fails_at_start(tmp_path, API_PORT=port)
+    assert f"API_PORT={port}" in line
+    assert "Address already in use" in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"API_PORT": "http"}, "API_PORT=http"),
+        ({"API_HOST": "no-such-host.invalid"}, "API_HOST=no-such-host.invalid"),
+        ({"API_HOST": "203.0.113.7"}, "203.0.113.7"),
+        ({"API_KEYS_FILE": "/absent/keys"}, "API_KEYS_FILE=/absent/keys"),
+        ({"API_MAX_BODY_BYTES": "99999999"}, "API_MAX_BODY_BYTES=99999999"),
+        ({"LLM": "oracle"}, "LLM=oracle"),
+        ({"LLM": "llamacpp", "LLM_MODEL": "absent-model"}, "LLM_MODEL=absent-model"),
+        (
+            {"EMBEDDER": "sentence-transformers", "EMBEDDER_MODEL": "absent-model"},
+            "EMBEDDER_MODEL=absent-model",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(
+    tmp_path: Path, changes: dict[str, str], named: str
+) -> None:
+    write_key(tmp_path)
+    assert named in fails_at_start(tmp_path, **changes)
+
+
+def test_a_missing_key_file_is_one_line_with_the_cure(tmp_path: Path) -> None:
+    line = fails_at_start(tmp_path)
+    assert f"API_KEYS_FILE={tmp_path / 'api-keys'}" in line
+    assert "chmod 600" in line
