@@ -27,6 +27,13 @@ log = logging.getLogger(__name__)
 _ROWS_PER_BLOCK = 4_096
 _TRAINING_FACTOR = 4
 
+# Scattered, yet the same for the same rows: an index that is built twice is the same index.
+_SAMPLE = """
+    SELECT embedding FROM chunks WHERE chunk_key IN (
+        SELECT chunk_key FROM chunks ORDER BY chunk_key * 2654435761 % 4294967296 LIMIT ?
+    )
+"""
+
 # Documents drive the join: their order is the feed's, and it puts each document's chunks side by side.
 _NEW_CHUNKS = """
     SELECT chunks.document_key, chunks.chunk_key, chunks.embedding
@@ -68,13 +75,21 @@ class Tail:
         if self._index is not None and data_version == self._data_version:
             return self._index
         index, self._index = self._index, None  # half-applied changes must not survive an error
-        if index is None or self._should_rebuild(index):
-            index = self._empty_index(connection)
-            self._seq = 0
-        self._apply(connection, index)
-        if index.exact and index.wasteful:
-            index.compact()
+        if index is None:
+            index = self._loaded(connection)
+        else:
+            self._apply(connection, index)
+            if self._should_rebuild(index):
+                index = self._loaded(connection)
+            elif index.wasteful:
+                index.compact()
         self._index, self._data_version = index, data_version
+        return index
+
+    def _loaded(self, connection: sqlite3.Connection) -> ChunkIndex:
+        index = self._empty_index(connection)
+        self._seq = 0
+        self._apply(connection, index)
         return index
 
     def _should_rebuild(self, index: ChunkIndex) -> bool:
@@ -95,13 +110,7 @@ class Tail:
         return ChunkIndex(self._recipe.create(self._sample(connection, needed) if needed else None))
 
     def _sample(self, connection: sqlite3.Connection, needed: int) -> Embeddings:
-        rows = connection.execute(
-            """
-            SELECT embedding FROM chunks
-            WHERE chunk_key IN (SELECT chunk_key FROM chunks ORDER BY random() LIMIT ?)
-            """,
-            [_TRAINING_FACTOR * needed],
-        )
+        rows = connection.execute(_SAMPLE, [_TRAINING_FACTOR * needed])
         return self._decode([embedding for (embedding,) in rows])
 
     def _apply(self, connection: sqlite3.Connection, index: ChunkIndex) -> None:

@@ -1,0 +1,256 @@
+"""What is the FAISS store's own: bad files, bad settings, and indexes other than the exact one."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sqlite3
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.domain import SearchFilter
+from shared.errors import ConfigurationError, StoreDamaged, StoreMismatch, StoreUnavailable
+from shared.settings import VectorStoreSettings
+from shared.vector_store.factory import open_vector_store
+from shared.vector_store.faiss_store.store import FaissStore
+from shared.vector_store.memory_store import MemoryStore
+from tests.contract.vector_store.builders import DIMENSION, axis, embedded, near_axis_0
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "folder" / "store.sqlite"
+
+
+def opened(file: Path, index: str = "Flat", **changed: object) -> FaissStore:
+    arguments = {"embedder_name": "test", "dimension": DIMENSION, "busy_timeout": 0.2, **changed}
+    return FaissStore(file, index_description=index, **arguments)  # type: ignore[arg-type]
+
+
+def random_documents(count: int, seed: int = 1) -> list[np.ndarray]:
+    vectors = np.random.default_rng(seed).standard_normal((count, DIMENSION)).astype(np.float32)
+    return list(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+
+
+def test_the_factory_opens_what_the_settings_name(tmp_path: Path) -> None:
+    settings = VectorStoreSettings(vector_store="faiss", data_dir=tmp_path)
+    with contextlib.closing(open_vector_store(settings, embedder_name="m", dimension=4)) as store:
+        assert isinstance(store, FaissStore)
+    assert (tmp_path / "store" / "documents.sqlite").is_file()
+    settings = VectorStoreSettings(vector_store="memory")
+    assert isinstance(open_vector_store(settings, embedder_name="m", dimension=4), MemoryStore)
+
+
+@pytest.mark.parametrize("changed", [{"embedder_name": "other"}, {"dimension": DIMENSION + 1}])
+def test_another_embedder_is_refused(file: Path, changed: dict[str, object]) -> None:
+    opened(file).close()
+    with pytest.raises(StoreMismatch, match="EMBEDDER_MODEL") as caught:
+        opened(file, **changed)
+    assert str(file) in str(caught.value)
+    assert "'test'" in str(caught.value)
+    opened(file).close()
+
+
+def test_another_schema_version_is_refused(file: Path) -> None:
+    opened(file).close()
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreMismatch, match=r"FAISS_PATH.*99"):
+        opened(file)
+
+
+def assert_one_clear_line(error: BaseException, *words: str) -> None:
+    assert "\n" not in str(error)
+    for word in words:
+        assert word in str(error)
+
+
+def test_a_file_of_something_else_is_refused(file: Path) -> None:
+    file.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE diary (entry)")
+    with pytest.raises(StoreDamaged) as caught:
+        opened(file)
+    assert_one_clear_line(caught.value, "FAISS_PATH", str(file), "something else")
+
+
+def test_garbage_is_refused(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_bytes(b"not a database at all" * 500)
+    with pytest.raises(StoreDamaged) as caught:
+        opened(file)
+    assert_one_clear_line(caught.value, "FAISS_PATH", str(file))
+
+
+def test_damage_inside_is_reported(file: Path) -> None:
+    with contextlib.closing(opened(file)) as store:
+        store.replace([embedded(f"d{i}", vectors=[axis(0)] * 5) for i in range(500)])
+    size = file.stat().st_size
+    with file.open("r+b") as stream:
+        stream.seek(size // 4)
+        stream.write(b"\xff" * (size // 2))
+    with contextlib.closing(opened(file)) as store, pytest.raises(StoreDamaged) as caught:
+        store.search(axis(0), 5)
+    assert_one_clear_line(caught.value, "FAISS_PATH", str(file))
+
+
+def test_a_cut_embedding_is_reported(file: Path) -> None:
+    with contextlib.closing(opened(file)) as store:
+        store.replace([embedded("a")])
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.execute("UPDATE chunks SET embedding = x'0000'")
+            connection.commit()
+        for _ in range(2):
+            with pytest.raises(StoreDamaged, match="float32"):
+                store.search(axis(0), 5)
+
+
+def test_a_path_that_cannot_be_created_is_a_wrong_setting(tmp_path: Path) -> None:
+    obstacle = tmp_path / "file"
+    obstacle.write_text("in the way")
+    for path in (obstacle / "store.sqlite", tmp_path):
+        with pytest.raises(ConfigurationError) as caught:
+            opened(path)
+        assert_one_clear_line(caught.value, "FAISS_PATH", str(path))
+
+
+def test_a_full_disk_is_retryable_and_loses_nothing(file: Path) -> None:
+    with contextlib.closing(opened(file)) as store:
+        store.replace([embedded("a")])
+        with store._writer.outside_transaction() as connection:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+        big = [embedded(f"d{i}", vectors=[axis(0)] * 50) for i in range(200)]
+        with pytest.raises(StoreUnavailable, match="full"):
+            store.replace(big)
+        assert store.stats().documents == 1
+        with store._writer.outside_transaction() as connection:
+            connection.execute("PRAGMA max_page_count = 1000000")
+        store.replace(big)
+        assert store.stats().documents == 201
+
+
+def test_a_locked_store_is_retryable(file: Path) -> None:
+    with (
+        contextlib.closing(opened(file)) as store,
+        contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            store.replace([embedded("a")])
+        other.execute("ROLLBACK")
+        store.replace([embedded("a")])
+        assert store.get("a") is not None
+
+
+def test_writes_are_durable_and_cheap_to_read_beside(file: Path) -> None:
+    with contextlib.closing(opened(file)) as store, store._writer.outside_transaction() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_a_search_is_one_snapshot(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document that is replaced between the search and the fetch of its rows is still whole."""
+    from shared.vector_store.faiss_store import ranking
+
+    with contextlib.closing(opened(file)) as store:
+        store.replace([embedded("a", 1, vectors=[axis(0)] * 3)])
+        fetch = ranking._ranked
+
+        def replace_first(*arguments: object) -> object:
+            store.replace([embedded("a", 2, vectors=[axis(0)])])
+            return fetch(*arguments)  # type: ignore[arg-type]
+
+        with monkeypatch.context() as patched:
+            patched.setattr(ranking, "_ranked", replace_first)
+            assert [hit.text for hit in store.search(axis(0), 9)] == ["a r1 c0", "a r1 c1", "a r1 c2"]
+        assert [hit.text for hit in store.search(axis(0), 9)] == ["a r2 c0"]
+
+
+def test_threads_share_a_store(file: Path) -> None:
+    problems: list[BaseException] = []
+
+    def work(number: int, store: FaissStore) -> None:
+        try:
+            for revision in range(1, 15):
+                store.replace([embedded(f"t{number}", revision, vectors=[axis(0)] * 3)])
+                hits = [hit for hit in store.search(axis(0), 100) if hit.document_id == f"t{number}"]
+                assert [hit.revision for hit in hits] == [revision] * 3
+                store.stats()
+                store.changes(None, 5)
+        except BaseException as error:  # noqa: BLE001 - raised again by the test's own thread
+            problems.append(error)
+
+    with contextlib.closing(opened(file, busy_timeout=30.0)) as store:
+        threads = [threading.Thread(target=work, args=(number, store)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if problems:
+        raise problems[0]
+
+
+@pytest.mark.parametrize("index", ["nonsense", "LSH", "IDMap,Flat", "Flat,IDMap2", "PQ3"])
+def test_an_index_that_cannot_be_used_is_a_wrong_setting(file: Path, index: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        opened(file, index)
+    assert_one_clear_line(caught.value, f"FAISS_INDEX={index}:")
+    assert not file.exists()
+
+
+def test_equal_embeddings_can_be_trained_on(file: Path) -> None:
+    with contextlib.closing(opened(file, "PCA7,IVF4,Flat")) as store:
+        store.replace([embedded(f"d{i}", vectors=[axis(0)] * 50) for i in range(30)])
+        assert len(store.search(axis(0), 5)) == 5
+
+
+@pytest.mark.parametrize("index", ["SQ8", "IVF8,Flat", "HNSW16", "PCA8,Flat", "IVF4,SQ8", "SQ4,Refine(Flat)"])
+def test_approximate_indexes_keep_the_laws_of_count_and_score(file: Path, index: str) -> None:
+    vectors = random_documents(3_000)
+    with contextlib.closing(opened(file, index)) as store:
+        for first in range(0, 3_000, 500):
+            store.replace(
+                [
+                    embedded(f"d{i}", vectors=[vectors[i]], wiki="rare" if i % 500 == 0 else "common")
+                    for i in range(first, first + 500)
+                ]
+            )
+            store.search(vectors[0], 1)
+        truth = np.stack(vectors) @ vectors[7]
+        hits = store.search(vectors[7], 10)
+        assert hits[0].document_id == "d7"
+        for hit in hits:
+            assert hit.score == pytest.approx(truth[int(hit.document_id[1:])], abs=2e-6)
+        best = {f"d{i}" for i in np.argsort(-truth)[:10]}
+        assert len(best & {hit.document_id for hit in hits}) >= 7
+        assert len(store.search(vectors[7], 100, SearchFilter(wikis=frozenset({"rare"})))) == 6
+        assert len(store.search(vectors[7], 5_000)) == 3_000
+        store.replace([embedded(f"d{i}", 2, vectors=[vectors[i]]) for i in range(3_000)])
+        hits = store.search(vectors[9], 5_000)
+        assert len(hits) == 3_000
+        assert {hit.revision for hit in hits} == {2}
+
+
+def test_an_index_is_trained_once_there_is_enough(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    vectors = random_documents(1_200)
+    with caplog.at_level(logging.WARNING), contextlib.closing(opened(file, "IVF8,Flat")) as store:
+        store.replace([embedded(f"d{i}", vectors=[vectors[i]]) for i in range(100)])
+        assert store.search(vectors[5], 1)[0].document_id == "d5"
+        assert "FAISS_INDEX" in caplog.text
+        assert store._tail._index is not None
+        assert store._tail._index.exact
+        store.replace([embedded(f"d{i}", vectors=[vectors[i]]) for i in range(100, 1_200)])
+        assert store.search(vectors[1_100], 1)[0].document_id == "d1100"
+        assert not store._tail._index.exact
+
+
+def test_many_equal_texts_beside_a_few_better_ones(file: Path) -> None:
+    with contextlib.closing(opened(file)) as store:
+        store.replace([embedded(f"d{i:04}", vectors=[near_axis_0(0.5)]) for i in range(3_000)])
+        store.replace([embedded("best", vectors=[near_axis_0(0.9)])])
+        hits = store.search(axis(0), 4)
+        assert [hit.document_id for hit in hits] == ["best", "d0000", "d0001", "d0002"]
