@@ -1,0 +1,97 @@
+"""``python -m bench.freshness``: how soon after an event left its source do search and answers show it?
+
+Starts a stack of its own with the demo wiki, sends one story update at a time, and polls. For each
+update: the time from the event's timestamp at the replay server until ``/v1/search`` returns the new
+revision, and until ``/v1/ask`` gives the new value. Both include the time of the request itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench.stack import RunningStack, started_stack
+from bench.statistics import spread
+from services.replay.story import Story, stories
+from services.replay.wiki import ChangeKind
+
+_GIVE_UP = 30.0
+
+
+def updates(published: dict[str, int]) -> Iterator[tuple[Story, int]]:
+    """Every next edit that changes an answer, one story after the other, round by round."""
+    rounds = max(len(story.steps) for story in stories())
+    for ahead in range(1, rounds):
+        for story in stories():
+            number = published.get(story.story_id, 0) + ahead
+            if number > len(story.steps):
+                continue
+            step = story.steps[number - 1]
+            if step.answer is not None and step.op in (ChangeKind.EDIT, ChangeKind.CREATE):
+                yield story, number
+
+
+def measure(stack: RunningStack, count: int) -> tuple[list[float], list[float], list[str]]:
+    """Seconds until found, seconds until answered, and the updates that never were."""
+    found, answered, failed = [], [], []
+    published: dict[str, int] = stack.replay.get("/replay/status").json()["story_steps"]
+    for (story, number), _ in zip(updates(published), range(count), strict=False):
+        sent = stack.publish(story.story_id, number)
+        seconds = _until(sent["sent_at_ms"], _revision_is_found(stack, story, sent["rev_id"]))
+        if seconds is None:
+            failed.append(f"{story.story_id} step {number}: revision {sent['rev_id']} never found")
+            continue
+        found.append(seconds)
+        seconds = _until(sent["sent_at_ms"], _answer_is_right(stack, story, number))
+        if seconds is None:
+            failed.append(f"{story.story_id} step {number}: {stack.ask(story.question)['answer']!r}")
+            continue
+        answered.append(seconds)
+    return found, answered, failed
+
+
+def _until(sent_at_ms: int, holds: Callable[[], bool]) -> float | None:
+    while not holds():
+        if time.time() - sent_at_ms / 1000 > _GIVE_UP:
+            return None
+    return time.time() - sent_at_ms / 1000
+
+
+def _revision_is_found(stack: RunningStack, story: Story, revision: int) -> Callable[[], bool]:
+    def check() -> bool:
+        return any(hit["revision"] == revision for hit in stack.search(story.question))
+
+    return check
+
+
+def _answer_is_right(stack: RunningStack, story: Story, number: int) -> Callable[[], bool]:
+    expected = story.expected_answer(number) or ()
+
+    def check() -> bool:
+        text = stack.ask(story.question)["answer"].lower()
+        return any(value.lower() in text for value in expected)
+
+    return check
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--updates", type=int, default=50, help="story updates to send (default 50)")
+    arguments = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        started_stack(Path(folder), REPLAY_PAUSED="true") as stack,
+    ):
+        found, answered, failed = measure(stack, arguments.updates)
+    print(f"event sent -> found by /v1/search   {spread(found, 's')}")
+    print(f"event sent -> answered by /v1/ask   {spread(answered, 's')}")
+    for line in failed:
+        print(f"FAILED {line}")
+    raise SystemExit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
