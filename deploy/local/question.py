@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.producer.settings import ProducerSettings
+from services.replay.settings import ReplaySettings
 from services.replay.story import Story, stories
 from services.replay.wiki import ChangeKind
 
@@ -14,6 +16,19 @@ class DemoQuestion:
 
     text: str
     title: str
+
+
+def expects_stories(replay: ReplaySettings, producer: ProducerSettings, replay_url: str) -> bool:
+    """Whether the demo's stories are what is replayed from the start, and none is filtered out."""
+    return (
+        replay.file is None
+        and replay.history is None
+        and not replay.paused
+        and producer.replay_url == replay_url
+        and producer.source_since is None
+        and not producer.wikimedia_wikis
+        and (not producer.namespaces or 0 in producer.namespaces)
+    )
 
 
 def demo_question() -> DemoQuestion:

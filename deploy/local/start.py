@@ -10,20 +10,22 @@ import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
-from deploy.local.api_key import ensure_api_key
+from deploy.local.api_key import ensure_api_key, read_api_key
 from deploy.local.broker import broker_command
 from deploy.local.configuration import Stack, read_environment
-from deploy.local.facts import as_started, write_facts
+from deploy.local.facts import as_started, read_facts, write_facts
 from deploy.local.preflight import data_dir_problems, port_problems, settings_problems
 from deploy.local.programs import stack_programs, supervisor_config
-from deploy.local.question import demo_question
+from deploy.local.question import demo_question, expects_stories
 from deploy.local.settings import LocalStackSettings
 from deploy.local.source import choose_source
 from deploy.local.summary import display_path, summary
 from deploy.local.supervisor import Supervisor, stack_processes
 from deploy.local.wait import StackWait
 from services.producer.settings import ProducerSettings
+from services.replay.settings import ReplaySettings
 from shared.errors import ConfigurationError
 from shared.settings import load_settings
 
@@ -40,20 +42,13 @@ def start() -> None:
     for folder in (stack.run_dir, stack.logs_dir):
         folder.mkdir(mode=0o700, exist_ok=True)
     with _only_one_start(stack), _stopped_if_interrupted(Supervisor(stack)) as supervisor:
-        running = supervisor.answers()
-        stack = as_started(stack) if running else stack
-        if running:
-            source = _revive(supervisor)
+        if supervisor.answers():
             _say(f"Already running, as it was started ({display_path(stack.data_dir)}).")
+            facts = _rejoin(as_started(stack), supervisor)
         else:
-            source = _launch(stack, supervisor)
-        key = ensure_api_key(stack.key_file)
-        question = _wait(stack, source, supervisor, key)
-        facts = {**stack.facts(source), "question": question, "pids": supervisor.pids()}
-        write_facts(stack, facts)
-    if not running:
-        _say(f"Ready after {time.monotonic() - begun:.1f} s.")
-    print(f"\n{summary(facts, key)}")
+            facts = _launch(stack, supervisor)
+            _say(f"Ready after {time.monotonic() - begun:.1f} s.")
+    print(f"\n{summary(facts, read_api_key(stack.key_file))}")
 
 
 def _refuse(problems: list[str]) -> None:
@@ -61,16 +56,17 @@ def _refuse(problems: list[str]) -> None:
         raise ConfigurationError("\n".join(problems))
 
 
-def _launch(stack: Stack, supervisor: Supervisor) -> str:
-    """Start every process of the stack; the source that feeds it."""
+def _launch(stack: Stack, supervisor: Supervisor) -> dict[str, Any]:
+    """Start every process of the stack and wait for it; its facts."""
     if stack_processes(stack):
         _say("Stopping what an earlier run left behind.")
         supervisor.shutdown()
     source, why = choose_source(load_settings(ProducerSettings))
     _refuse(port_problems(stack.settings.api_host, stack.ports(source)))
-    ensure_api_key(stack.key_file)
+    key = ensure_api_key(stack.key_file)
     _say(f"Source: {source} ({why}).")
-    write_facts(stack, stack.facts(source))
+    facts = stack.facts(source)
+    write_facts(stack, facts)
     programs = stack_programs(
         stack,
         source,
@@ -79,31 +75,44 @@ def _launch(stack: Stack, supervisor: Supervisor) -> str:
         os.cpu_count() or 1,
         os.environ,
     )
-    supervisor.launch(supervisor_config(stack, programs), stack.environment(os.environ, source))
+    os.environ.update(stack.environment(os.environ, source))
+    supervisor.launch(supervisor_config(stack, programs), os.environ)
     _say(f"Starting {', '.join(program.name for program in programs)}:")
-    return source
+    story = source == "replay" and expects_stories(
+        load_settings(ReplaySettings), load_settings(ProducerSettings), stack.replay_url
+    )
+    with StackWait(stack, source, supervisor, key, say=_say) as wait:
+        wait.until_ready()
+        if story:
+            demo = demo_question()
+            wait.until_found(demo.text, demo.title)
+            question = demo.text
+        else:
+            wait.until_search_answers()
+            question = wait.any_question()
+    return _complete(stack, supervisor, facts, question)
 
 
-def _revive(supervisor: Supervisor) -> str:
-    """Start again what supervisord gave up; the source that the stack was started with."""
+def _rejoin(stack: Stack, supervisor: Supervisor) -> dict[str, Any]:
+    """Start again what supervisord gave up, and wait for it; the facts of the running stack."""
     processes = supervisor.processes()
     for process in processes:
         if not process.running:
             _say(f"{process.name} was down: starting it again.")
             supervisor.start_process(process.name)
-    return "replay" if any(process.name == "replay" for process in processes) else "wikimedia"
-
-
-def _wait(stack: Stack, source: str, supervisor: Supervisor, key: str) -> str:
-    """Returns once a search answers; a question that the stack can answer."""
-    with StackWait(stack, source, supervisor, key, say=_say) as wait:
-        wait.until_ready()
-        if source == "replay":
-            question = demo_question()
-            wait.until_found(question.text, question.title)
-            return question.text
+    source = "replay" if any(process.name == "replay" for process in processes) else "wikimedia"
+    facts = read_facts(stack) or stack.facts(source)
+    with StackWait(stack, source, supervisor, read_api_key(stack.key_file), say=_say) as wait:
+        wait.until_ready(mention_at_once=False)
         wait.until_search_answers()
-        return f"What is {wait.newest_title() or 'Wikipedia'}?"
+        question = facts.get("question") or wait.any_question()
+    return _complete(stack, supervisor, facts, question)
+
+
+def _complete(stack: Stack, supervisor: Supervisor, facts: dict[str, Any], question: str) -> dict[str, Any]:
+    facts = {**facts, "question": question, "pids": supervisor.pids()}
+    write_facts(stack, facts)
+    return facts
 
 
 def _say(line: str) -> None:

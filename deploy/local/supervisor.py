@@ -107,6 +107,7 @@ class Supervisor:
         found = stack_processes(self._stack)
         if self.answers():
             with contextlib.suppress(StackFailed):
+                self._stop_clients_of_the_broker()
                 self._call(lambda rpc: rpc.shutdown())
         else:
             _signal_all(found, signal.SIGTERM)
@@ -119,6 +120,23 @@ class Supervisor:
         for leftover in (self._stack.socket, self._stack.supervisor_pid_file, self._stack.facts_file):
             leftover.unlink(missing_ok=True)
         return bool(found)
+
+    def _stop_clients_of_the_broker(self) -> None:
+        """All at once, where supervisord's own shutdown goes one by one; the broker is for the end,
+        because the others still flush to it and commit."""
+        clients = [process.name for process in self.processes() if process.name != "broker"]
+        for name in clients:
+            with contextlib.suppress(StackFailed):  # it was not running
+                self._stop_process(name)
+        deadline = time.monotonic() + _STOP_TIMEOUT
+        while time.monotonic() < deadline and any(
+            process.name in clients and process.state in ("RUNNING", "STARTING", "STOPPING")
+            for process in self.processes()
+        ):
+            time.sleep(0.05)
+
+    def _stop_process(self, name: str) -> None:
+        self._call(lambda rpc: rpc.stopProcess(name, False))
 
     def _call(self, call: Callable[[Any], Any]) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self._stack.socket}")

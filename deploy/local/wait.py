@@ -59,12 +59,15 @@ class StackWait:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def until_ready(self) -> None:
-        """Returns once every service says that it is ready.
+    def until_ready(self, *, mention_at_once: bool = True) -> None:
+        """Returns once every service says that it is ready; without ``mention_at_once``, those that are
+        at the first look are not worth a line.
 
         :raises StackFailed: with the end of the log of the service that did not.
         """
         waiting = [name for name in SERVICES if name in self._ports]
+        if not mention_at_once:
+            waiting = [name for name in waiting if not self._ready(name)]
         while waiting:
             for name in [name for name in waiting if self._ready(name)]:
                 waiting.remove(name)
@@ -87,10 +90,10 @@ class StackWait:
 
         self._until(problem)
 
-    def newest_title(self) -> str | None:
-        """The title of something that was indexed; ``None`` while there is nothing."""
+    def any_question(self) -> str:
+        """About something that was indexed, if anything was."""
         hits = self._search(_ANY_QUESTION)
-        return None if isinstance(hits, str) or not hits else str(hits[0]["title"])
+        return _ANY_QUESTION if isinstance(hits, str) or not hits else f"What is {hits[0]['title']}?"
 
     def _until(self, problem: Callable[[], str | None]) -> None:
         while (what := problem()) is not None:

@@ -5,10 +5,8 @@ import shlex
 from pathlib import Path
 
 from deploy.local.configuration import ROOT, Stack
-from deploy.local.question import demo_question
 from deploy.local.settings import LocalStackSettings
 from deploy.local.summary import display_path, summary
-from services.replay.story import stories
 
 
 def summary_of(data_dir: Path, question: str = "Who won?") -> str:
@@ -45,11 +43,3 @@ def test_the_commands_find_a_stack_in_another_folder() -> None:
 def test_paths_are_short_inside_the_project() -> None:
     assert display_path(ROOT / "data" / "logs") == "data/logs"
     assert display_path("/srv/rag") == "/srv/rag"
-
-
-def test_the_suggested_question_has_an_answer_at_every_moment() -> None:
-    suggested = demo_question()
-    (story,) = (story for story in stories() if story.question == suggested.text)
-    assert story.in_history
-    assert {step.title for step in story.steps} == {suggested.title}
-    assert all(story.expected_answer(step.number) for step in story.steps)
