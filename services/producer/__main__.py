@@ -28,7 +28,7 @@ from shared.settings import KafkaSettings, ObservabilitySettings, load_settings
 
 log = logging.getLogger("services.producer")
 
-_TOPICS_TIMEOUT = 15.0
+_TOPICS_TIMEOUT = 10.0
 _API_TIMEOUT = 10.0
 
 

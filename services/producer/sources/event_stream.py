@@ -107,6 +107,8 @@ class EventStream:
                 least = 0.0
             finally:
                 self._connection = None
+            if self._wait(0.0):
+                return
             worthwhile = self._progressed or self._clock.monotonic() - started >= _STEADY_SECONDS
             if worthwhile:
                 self._backoff.reset()

@@ -79,7 +79,8 @@ class Bench:
         return response
 
     def _wait(self, seconds: float) -> bool:
-        self.delays.append(seconds)
+        if seconds or not self.delays:
+            self.delays.append(seconds)
         self.clock.sleep(seconds)
         return self._left == 0
 
