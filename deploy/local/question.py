@@ -23,7 +23,6 @@ def expects_stories(replay: ReplaySettings, producer: ProducerSettings, replay_u
     return (
         replay.file is None
         and replay.history is None
-        and not replay.paused
         and producer.replay_url == replay_url
         and producer.source_since is None
         and not producer.wikimedia_wikis

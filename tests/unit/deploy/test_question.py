@@ -27,7 +27,7 @@ def test_the_suggested_question_has_an_answer_at_every_moment() -> None:
         ({}, {"wikimedia_namespaces": "*"}, True),
         ({"file": "edits.jsonl"}, {}, False),
         ({"history": 0}, {}, False),
-        ({"paused": True}, {}, False),
+        ({"paused": True}, {}, True),
         ({}, {"replay_url": "http://127.0.0.1:9999"}, False),
         ({}, {"source_since": "1h"}, False),
         ({}, {"wikimedia_wikis": "enwiki"}, False),
