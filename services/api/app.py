@@ -15,6 +15,7 @@ from services.api.index_metrics import IndexMetrics
 from services.api.middleware.authentication import AuthenticationMiddleware
 from services.api.middleware.body_limit import BodyLimitMiddleware
 from services.api.middleware.request_context import RequestContextMiddleware
+from services.api.problem import described_problems
 from services.api.routes import documents, questions, stats
 from services.api.routes.operations import operations_router
 from services.api.routes.web import web_router
@@ -42,7 +43,9 @@ def create_app(dependencies: Dependencies) -> FastAPI:
         Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
     ]
     for module in (questions, documents, stats):
-        app.include_router(module.router, dependencies=schemes)
+        app.include_router(
+            module.router, dependencies=schemes, responses=described_problems(401, 413, 422, 503)
+        )
     app.include_router(operations_router())
     app.include_router(web_router())
     # The one added last is outermost.

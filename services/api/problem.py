@@ -11,6 +11,38 @@ from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
 
+_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["field", "message"],
+                "properties": {
+                    "field": {"type": "string"},
+                    "message": {"type": "string"},
+                    "line": {"type": "integer"},
+                },
+            },
+        },
+        "trace_id": {"type": "string"},
+    },
+}
+
+
+def described_problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For the API's description: what these statuses look like."""
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}
+        for status in statuses
+    }
+
 
 def problem(
     status: int,

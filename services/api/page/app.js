@@ -65,7 +65,9 @@ function answerParts(text, citations) {
   const markers = new Set(citations.map((citation) => String(citation.marker)));
   return text.split(/(\[\d+\])/).map((part) => {
     const marker = part.slice(1, -1);
-    if (!/^\[\d+\]$/.test(part) || !markers.has(marker)) return document.createTextNode(part);
+    if (!/^\[\d+\]$/.test(part) || !markers.has(marker)) {
+      return document.createTextNode(part.replace(/ $/, "\u00a0")); // a marker stays on its sentence's line
+    }
     const link = element("a", { className: "marker", href: `#source-${marker}`, textContent: marker });
     link.setAttribute("aria-label", `Source ${marker}`);
     link.addEventListener("click", (event) => { event.preventDefault(); showSource(marker); });

@@ -203,6 +203,11 @@ def test_what_cannot_be_parsed_is_a_client_error(api: Api, content: bytes) -> No
     assert response.headers["content-type"] == "application/problem+json"
 
 
+def test_broken_json_is_not_blamed_on_a_field(api: Api) -> None:
+    response = api.client.post("/v1/ask", content=b'{"a":', headers={"Content-Type": "application/json"})
+    assert response.json()["errors"] == [{"field": "", "message": "not valid JSON: Expecting value"}]
+
+
 def test_an_emoji_and_a_nul_are_only_text(api: Api) -> None:
     assert api.client.post("/v1/ask", json={"question": "🌋\0?"}).status_code == 200
     assert api.answering.asked[0]["question"] == "🌋\0?"

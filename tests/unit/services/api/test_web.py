@@ -98,6 +98,9 @@ def test_the_description_covers_the_api_and_its_keys(api: Api) -> None:
     for path, methods in description["paths"].items():
         for method in methods.values():
             assert bool(method.get("security")) == path.startswith("/v1"), path
+            if path.startswith("/v1"):
+                for status in ("401", "422", "503"):
+                    assert set(method["responses"][status]["content"]) == {"application/problem+json"}
     body = description["paths"]["/v1/documents"]["post"]["requestBody"]["content"]
     assert set(body) == {"application/json", "application/x-ndjson"}
     assert set(body["application/json"]["schema"]["required"]) == {"document_id", "title", "text"}
