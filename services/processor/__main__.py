@@ -1,0 +1,119 @@
+"""The processor process: ``python -m services.processor``."""
+
+from __future__ import annotations
+
+import logging
+import random
+import sys
+import threading
+
+from prometheus_client import CollectorRegistry
+
+from services.processor.burial import Burial
+from services.processor.chunker import Chunker
+from services.processor.loop import Loop, LoopPolicy
+from services.processor.monitor import Monitor
+from services.processor.pipeline import Pipeline
+from services.processor.settings import ProcessorSettings
+from shared.clock import SystemClock
+from shared.embedder.factory import build_embedder
+from shared.errors import BrokerUnavailable, ConfigurationError
+from shared.lifecycle import Heartbeat, Lifecycle, run_service
+from shared.messaging.dead_letter import DeadLetterQueue
+from shared.messaging.factory import build_consumer, build_producer, ensure_topics
+from shared.observability.health_server import HealthServer
+from shared.observability.log import configure_logging
+from shared.observability.metrics import ProcessorMetrics
+from shared.observability.tracing import configure_tracing
+from shared.ports import Embedder
+from shared.resilience.backoff import Backoff
+from shared.settings import (
+    EmbedderSettings,
+    KafkaSettings,
+    ObservabilitySettings,
+    VectorStoreSettings,
+    load_settings,
+)
+from shared.vector_store.factory import open_vector_store
+
+log = logging.getLogger("services.processor")
+
+_TOPICS_TIMEOUT = 5.0
+
+
+def main(lifecycle: Lifecycle) -> None:
+    settings = load_settings(ProcessorSettings)
+    kafka = load_settings(KafkaSettings)
+    store_settings = load_settings(VectorStoreSettings)
+    embedder_settings = load_settings(EmbedderSettings)
+    configure_logging("processor", load_settings(ObservabilitySettings))
+    configure_tracing("processor")
+    registry, clock, heartbeat = CollectorRegistry(), SystemClock(), Heartbeat()
+    metrics = ProcessorMetrics(registry)
+    monitors: list[Monitor] = []
+    health = HealthServer(
+        settings.metrics_host,
+        settings.metrics_port,
+        registry,
+        heartbeat,
+        lambda: bool(monitors) and monitors[0].ready(),
+    )
+    health.start()
+    lifecycle.on_close("health server", health.close)
+
+    embedder = build_embedder(embedder_settings)
+    chunker = _build_chunker(settings, embedder)
+    store = open_vector_store(store_settings, embedder_name=embedder.name, dimension=embedder.dimension)
+    lifecycle.on_close("vector store", store.close)
+
+    backoff = Backoff(0.2, 10.0, random.Random())  # noqa: S311 - jitter
+    _wait_for_topics(kafka, backoff, lifecycle.stop, heartbeat)
+    producer = build_producer(kafka, "processor-dlq")
+    lifecycle.on_close("kafka producer", producer.close)
+    consumer = build_consumer(kafka, "processor")
+    lifecycle.on_close("kafka consumer", consumer.close)
+
+    dead_letters = DeadLetterQueue(producer, kafka.dlq_topic, metrics.dead_letters)
+    monitor = Monitor(consumer, store, metrics, clock)
+    monitors.append(monitor)
+    loop = Loop(
+        consumer,
+        Pipeline(chunker, embedder, store, Burial(dead_letters, producer), metrics, clock),
+        monitor,
+        metrics,
+        heartbeat,
+        clock,
+        backoff,
+        LoopPolicy(settings.batch_max_records, settings.max_event_bytes),
+        lambda: ensure_topics(kafka, _TOPICS_TIMEOUT),
+    )
+    log.info("started", extra={"embedder": embedder.name, "group": kafka.group_id})
+    loop.run(lifecycle.stop)
+
+
+def _build_chunker(settings: ProcessorSettings, embedder: Embedder) -> Chunker:
+    if settings.chunk_tokens > embedder.max_tokens:
+        raise ConfigurationError(
+            f"CHUNK_TOKENS={settings.chunk_tokens}: {embedder.name} reads at most {embedder.max_tokens}"
+        )
+    return Chunker(embedder.count_tokens, settings.chunk_tokens, settings.chunk_overlap_tokens)
+
+
+def _wait_for_topics(
+    kafka: KafkaSettings, backoff: Backoff, stop: threading.Event, heartbeat: Heartbeat
+) -> None:
+    """The broker may still be starting."""
+    while not stop.is_set():
+        heartbeat.beat()
+        try:
+            ensure_topics(kafka, _TOPICS_TIMEOUT)
+        except BrokerUnavailable as error:
+            log.warning("waiting for the broker", extra={"error": str(error)})
+            stop.wait(backoff.next_delay())
+        else:
+            backoff.reset()
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(run_service("processor", main))

@@ -1,0 +1,67 @@
+"""What the processor tells of itself: lag, index size, readiness."""
+
+from __future__ import annotations
+
+import logging
+
+from shared.errors import RetryableError, StoreUnavailable
+from shared.observability.metrics import ProcessorMetrics
+from shared.ports import Clock, Consumer, TopicPartition, VectorStore
+
+log = logging.getLogger(__name__)
+
+_LAG_SECONDS = 1.0
+_STORE_SECONDS = 5.0
+
+
+class Monitor:
+    """``report`` belongs to the loop's thread; ``ready`` may be asked from any."""
+
+    def __init__(
+        self, consumer: Consumer, store: VectorStore, metrics: ProcessorMetrics, clock: Clock
+    ) -> None:
+        self._consumer = consumer
+        self._store = store
+        self._metrics = metrics
+        self._clock = clock
+        self._next_lag = self._next_store = clock.monotonic()
+        self._partitions: frozenset[TopicPartition] = frozenset()
+        self._store_usable = False
+
+    def ready(self) -> bool:
+        """Partitions are assigned and the store can be used."""
+        return bool(self._partitions) and self._store_usable
+
+    def store_failed(self, error: RetryableError) -> None:
+        if isinstance(error, StoreUnavailable):
+            self._store_usable = False
+            self._next_store = self._clock.monotonic()
+
+    def report(self) -> None:
+        """Refresh the gauges, each at its own pace."""
+        now = self._clock.monotonic()
+        if now >= self._next_lag:
+            self._next_lag = now + _LAG_SECONDS
+            self._report_lag()
+        if now >= self._next_store:
+            self._next_store = now + _STORE_SECONDS
+            self._report_store()
+
+    def _report_lag(self) -> None:
+        lags = self._consumer.lag()
+        for partition in self._partitions - lags.keys():
+            self._metrics.lag.remove(partition.topic, str(partition.partition))
+        for partition, lag in lags.items():
+            self._metrics.lag.labels(partition.topic, str(partition.partition)).set(lag)
+        self._partitions = frozenset(lags)
+
+    def _report_store(self) -> None:
+        try:
+            stats = self._store.stats()
+        except StoreUnavailable as error:
+            self._store_usable = False
+            log.warning("the store is away", extra={"error": str(error)})
+            return
+        self._store_usable = True
+        self._metrics.index_documents.set(stats.documents)
+        self._metrics.index_chunks.set(stats.chunks)
