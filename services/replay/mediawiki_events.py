@@ -82,7 +82,7 @@ class EventRenderer:
             "performer": _user(change.performer),
             "revision": _revision(revision),
         }
-        if change.kind in _LOG:
+        if change.kind in _LOG and change.kind is not ChangeKind.VISIBILITY:
             event["comment"] = change.comment
         if change.redirect_target is not None:
             event["page"]["redirect_page_link"] = _page(change.redirect_target)

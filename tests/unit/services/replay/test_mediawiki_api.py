@@ -10,6 +10,7 @@ from services.replay.mediawiki_api import ApiError, query
 from services.replay.story import stories
 from services.replay.story_source import StorySource
 
+EARTHQUAKE = next(story for story in stories() if story.story_id == "velmora-earthquake")
 START = 1_790_000_000_000
 CALL = {
     "action": "query", "prop": "extracts|info|revisions", "rvprop": "ids|timestamp", "explaintext": "1",
@@ -32,7 +33,7 @@ def page_of(run: StorySource, **selector: str) -> dict[str, Any]:
 
 
 def test_a_page_comes_with_the_text_and_the_revision_that_belong_together(run: StorySource) -> None:
-    story = stories()[0]
+    story = EARTHQUAKE
     for step in story.steps:
         run.jump(story.story_id, step.number, START + step.number * 1000)
         page = page_of(run, titles="Velmora earthquake")
@@ -50,7 +51,7 @@ def test_an_old_revision_is_named_but_the_extract_is_of_the_newest(run: StorySou
     run.jump("velmora-earthquake", 2, START + 1000)
     page = page_of(run, revids=str(before["lastrevid"]))
     assert page["revisions"][0]["revid"] == before["lastrevid"]
-    assert page["extract"] == stories()[0].steps[1].text
+    assert page["extract"] == EARTHQUAKE.steps[1].text
     assert page["lastrevid"] > before["lastrevid"]
 
 

@@ -93,7 +93,7 @@ def test_real_events_go_out_verbatim_but_for_their_times(tmp_path: Path) -> None
     stamped = {"meta": {"dt": NOW_TEXT, "id": "x"}, "timestamp": NOW // 1000}
     assert first[RECENT_CHANGE] == data | stamped
     assert second[PAGE_CHANGE] == {"meta": {"dt": NOW_TEXT}, "dt": NOW_TEXT}
-    assert [list(line.values())[0] for line in events(path, keep_times=True)] == [data, change]
+    assert [next(iter(line.values())) for line in events(path, keep_times=True)] == [data, change]
 
 
 def test_gz_is_read_and_the_limit_bounds_the_total(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_another_kind_of_file_is_refused_by_name(tmp_path: Path, content: str, c
 
 
 def test_an_absent_or_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="REPLAY_FILE=.*No such file"):
+    with pytest.raises(ConfigurationError, match=r"REPLAY_FILE=.*No such file"):
         next(events(tmp_path / "absent.json"))
     damaged = tmp_path / "x.gz"
     damaged.write_bytes(gzip.compress(b'{"stream": 1, "data": 2}\n' * 99)[:-20])

@@ -93,10 +93,15 @@ def test_the_stream_never_dries_up_and_edits_go_on() -> None:
     assert kinds[SlotKind.STORY] == 0
 
 
+def page_ids(changes: list[list[Emission]]) -> dict[str, int]:
+    created = (e for e in events(changes, PAGE_CHANGE) if e["page_change_kind"] == "create")
+    pages = (event["page"] for event in created)
+    return {page["page_title"]: page["page_id"] for page in pages if not page["is_redirect"]}
+
+
 def test_page_ids_are_stable_and_revision_ids_grow_from_run_to_run() -> None:
     first, later = told(count=2500), told(start_ms=START + 1000, count=600)
-    ids = [{e["page"]["page_title"]: e["page"]["page_id"] for e in events(run, PAGE_CHANGE)
-            if e["page_change_kind"] == "create" and not e["page"]["is_redirect"]} for run in (first, later)]  # fmt: skip
+    ids = [page_ids(first), page_ids(later)]
     common = ids[0].keys() & ids[1].keys()
     assert len(common) > 300
     assert all(ids[0][title] == ids[1][title] for title in common)
