@@ -49,12 +49,7 @@ def read_settings(arguments: list[str]) -> ReplaySettings:
     :raises ConfigurationError: one line that names the setting.
     """
     try:
-        return CliApp.run(
-            ReplaySettings,
-            cli_args=arguments,
-            cli_kebab_case=True,
-            cli_prog_name="python -m services.replay",
-        )
+        return CliApp.run(ReplaySettings, cli_args=arguments)
     except ValidationError as error:
         lines = [
             f"REPLAY_{'_'.join(str(part) for part in problem['loc'])}".upper()

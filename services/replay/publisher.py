@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.replay.event_log import EventLog, Record
+from services.replay.event_log import RECENT_CHANGE, EventLog, Record
 from services.replay.mediawiki_events import Emission
 from services.replay.wiki import Pages
 
@@ -76,11 +76,10 @@ class Publisher:
         return sent
 
     def send(self, emissions: list[Emission]) -> list[Sent]:
-        """One change made outside the timeline's order (a story's jump)."""
+        """Changes made outside the timeline's order (a story's jump): one for each recentchange event."""
         sent = list(self._append(emissions))
-        if sent:
-            self.published += 1
-            self._on_publish()
+        self.published += sum(item.emission.stream == RECENT_CHANGE for item in sent)
+        self._on_publish()
         return sent
 
     def inject(self, stream: str, data: bytes) -> Record:

@@ -11,7 +11,13 @@ from shared.settings import EnvironmentSettings
 
 
 class ReplaySettings(EnvironmentSettings):
-    model_config = SettingsConfigDict(env_prefix="REPLAY_")
+    model_config = SettingsConfigDict(
+        env_prefix="REPLAY_",
+        cli_prog_name="python -m services.replay",
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+    )
 
     host: str = Field(default="127.0.0.1", description="address to listen on")
     port: int = Field(default=8090, ge=1, le=65_535)
@@ -39,4 +45,6 @@ class ReplaySettings(EnvironmentSettings):
 
     @property
     def page_url(self) -> str:
-        return self.public_url or f"http://{self.host}:{self.port}"
+        """Where a browser on this machine finds the server."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(self.host, self.host)  # noqa: S104
+        return self.public_url or f"http://{host}:{self.port}"

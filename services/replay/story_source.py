@@ -17,8 +17,8 @@ _REVISIONS_PER_MS = 16
 """Reserved when the first revision id is derived from the start time: a later run gets greater ids
 unless this one published faster than that from its start to its end."""
 
-_BACKGROUND_BOT_SHARE = BOT_SHARE * 1.08
-"""Stories are about 8 % of the live part and have no bots."""
+_BACKGROUND_BOT_SHARE = BOT_SHARE * 1.1
+"""Stories and new pages, about 9 % of the live part, are the work of people."""
 
 _LOGS: tuple[tuple[str, str, JsonObject], ...] = (
     ("patrol", "patrol", {"auto": 1}),
@@ -105,7 +105,8 @@ class StorySource:
 
     def _background(self, slot: Slot, ms: int) -> list[Emission]:
         rng = seeded(self._seed, "slot", slot.number)
-        editor = rng.choice(BOTS if rng.random() < _BACKGROUND_BOT_SHARE else HUMANS)
+        by_bot = slot.kind is not SlotKind.NEW and rng.random() < _BACKGROUND_BOT_SHARE
+        editor = rng.choice(BOTS if by_bot else HUMANS)
         if slot.kind is SlotKind.CANARY:
             return [self._renderer.canary(stream, ms, slot.number) for stream in STREAMS]
         if slot.kind is SlotKind.NEW:
