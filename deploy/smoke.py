@@ -22,6 +22,8 @@ from shared.errors import RagError
 from shared.settings import load_settings
 
 _VISIBLE_WITHIN = 10.0
+_CAUGHT_UP_WITHIN = 60.0
+_SMALL_LAG = 20
 _POLL = 0.05
 
 
@@ -46,6 +48,7 @@ class SmokeTest:
         """The number of checks that failed."""
         checks: list[tuple[str, Callable[[], str]]] = [
             *((f"{name} is alive and ready", self._health(url)) for name, url in self._services()),
+            ("the processor keeps up", self._keeps_up),
             ("no key is refused", self._refuses_without_key),
             ("a wrong body is a problem", self._explains_wrong_body),
             ("a document is accepted", self._accepts_document),
@@ -81,6 +84,19 @@ class SmokeTest:
             return f"{len(own)} of ours"
 
         return check
+
+    def _keeps_up(self) -> str:
+        """A stack that has just started may still be reading what its source holds."""
+
+        def lag() -> float:
+            text = _expect(self._http.get(self._facts["metrics"]["processor"]), 200).text
+            samples = [line for line in text.splitlines() if line.startswith("rag_consumer_lag_messages{")]
+            return sum(float(line.rsplit(" ", 1)[1]) for line in samples)
+
+        seconds = _seconds_until(
+            lambda: lag() < _SMALL_LAG, f"it is {_SMALL_LAG} records behind or more", _CAUGHT_UP_WITHIN
+        )
+        return f"{lag():.0f} records behind after {seconds}"
 
     def _refuses_without_key(self) -> str:
         body = {"question": self._question}
@@ -187,10 +203,10 @@ def _problem(response: httpx.Response, status: int) -> None:
     _require(body.get("status") == status and bool(body.get("title")), f"no RFC 9457 body: {body}")
 
 
-def _seconds_until(holds: Callable[[], bool], otherwise: str) -> str:
+def _seconds_until(holds: Callable[[], bool], otherwise: str, limit: float = _VISIBLE_WITHIN) -> str:
     begun = time.monotonic()
     while not holds():
-        _require(time.monotonic() - begun < _VISIBLE_WITHIN, f"{otherwise} after {_VISIBLE_WITHIN:g} s")
+        _require(time.monotonic() - begun < limit, f"{otherwise} after {limit:g} s")
         time.sleep(_POLL)
     return f"{time.monotonic() - begun:.2f} s"
 
