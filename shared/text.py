@@ -123,8 +123,8 @@ def _is_number(word: str) -> bool:
 
 
 def names(text: str) -> set[str]:
-    """Normalised words written with a capital, but for stop words, weekdays, months and the first word
-    of a sentence where it is not followed by another name."""
+    """Words written with a capital, lower-cased, but for stop words, weekdays, months and the first word
+    of a sentence where it is not followed by another name. Not stemmed: a name is right or wrong."""
     found: set[str] = set()
     for sentence in sentences(text):
         in_order = words(sentence)
@@ -133,7 +133,7 @@ def names(text: str) -> set[str]:
                 continue
             if position == 0 and not (len(in_order) > 1 and _looks_like_name(in_order[1])):
                 continue
-            found.add(normalise_word(word))
+            found.add(word.lower())
     return found
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from services.api.answering.question import AnswerKind, expected_kind, offers, required_names
 from shared.domain import Hit
-from shared.text import Span, sentence_spans, terms
+from shared.text import Span, normalise_word, sentence_spans, terms
 
 if TYPE_CHECKING:
     from shared.ports import Embedding, Embeddings
@@ -79,7 +79,8 @@ def _is_about(question: str, hit: Hit) -> bool:
     if hit.score < MIN_HIT_SCORE:
         return False
     required = required_names(question)
-    missing = required - frozenset(terms(f"{hit.title} {hit.text}"))
+    mentioned = frozenset(terms(f"{hit.title} {hit.text}"))
+    missing = [name for name in required if normalise_word(name) not in mentioned]
     return len(missing) <= (1 if len(required) > 3 else 0)
 
 

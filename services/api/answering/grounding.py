@@ -17,7 +17,8 @@ from shared.text import STOP_WORDS, names, normalise_word, numbers, sentences, t
 
 _MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
 _NEGATIONS = frozenset({"not", "no", "never", "none", "nobody", "without", "cannot", "n't"})
-_MIN_SUPPORT = 0.7
+_MIN_SUPPORT = 0.9
+_LEAST_TERMS = 2  # a bare "287." lacks its unit
 _MARGIN_BELOW_BEST = 0.12
 _REACH = 4
 
@@ -61,7 +62,7 @@ def supports(source: Evidence, sentence: str, question: str) -> bool:
     source_terms = frozenset(terms(source_text))
     if not numbers(sentence) <= numbers(source_text):
         return False
-    if not names(sentence) <= source_terms:
+    if not names(sentence) <= {word.lower() for word in words(source_text)}:
         return False
     if _negated(sentence) != _negated(source.text):
         return False
@@ -69,7 +70,7 @@ def supports(source: Evidence, sentence: str, question: str) -> bool:
         return False
     said = terms(sentence)
     known = source_terms | frozenset(terms(question))
-    return bool(said) and sum(term in known for term in said) >= _MIN_SUPPORT * len(said)
+    return len(said) >= _LEAST_TERMS and sum(term in known for term in said) >= _MIN_SUPPORT * len(said)
 
 
 def _negated(text: str) -> bool:

@@ -22,6 +22,8 @@ INJURED = evidence_of(a_hit(TEXT), 1, relevance=0.5)
         ("The earthquake in Quelland killed 47 people.", False),
         ("The earthquake has not killed 47 people.", False),
         ("The bridge collapsed when lorries crossed the river with 47 people.", False),
+        ("The earthquake killed 47 people high.", False),
+        ("47.", False),
         ("", False),
     ],
 )
@@ -33,6 +35,12 @@ def test_a_number_from_beside_other_words_is_not_support() -> None:
     both = evidence_of(a_hit("The quake destroyed 300 houses in the old town, and later killed 47 people."))
     assert supports(both, "The quake killed 47 people.", QUESTION)
     assert not supports(both, "The quake killed 300 people.", QUESTION)
+
+
+def test_a_misspelt_name_is_not_support() -> None:
+    leader = evidence_of(a_hit("After the fifth game, Teodor Blaze leads the Hjorra chess final."))
+    assert supports(leader, "Teodor Blaze leads the Hjorra chess final.", "Who leads the final?")
+    assert not supports(leader, "Teodore Blaze leads the Hjorra chess final.", "Who leads the final?")
 
 
 def test_a_supported_answer_is_cited_with_a_verbatim_quote() -> None:
