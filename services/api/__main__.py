@@ -15,7 +15,7 @@ from services.api.dependencies import Dependencies, Names
 from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
 from services.api.server import ApiServer, bind
-from services.api.settings import ApiSettings, check_body_limit
+from services.api.settings import ApiSettings, check_event_limit
 from services.api.versions import VersionLedger
 from shared.clock import SystemClock
 from shared.embedder.factory import build_embedder
@@ -52,7 +52,7 @@ def main(lifecycle: Lifecycle) -> None:
     storage = load_settings(VectorStoreSettings)
     embedding = load_settings(EmbedderSettings)
     generation = load_settings(LLMSettings)
-    check_body_limit(settings, kafka)
+    check_event_limit(settings, kafka)
     # What can be wrong in a moment comes before what takes seconds to load.
     keys = KeyRing(settings.keys_path(storage.data_dir))
     listener = bind(settings)

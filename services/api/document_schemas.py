@@ -162,18 +162,19 @@ class DocumentResponse(BaseModel):
         )
 
 
-def read_document(body: bytes, now: datetime) -> list[PushedDocument]:
-    """One JSON object.
+def read_document(body: bytes, now: datetime, max_bytes: int) -> list[PushedDocument]:
+    """One JSON object of at most ``max_bytes``.
 
-    :raises InvalidRequest: with every wrong field."""
-    try:
-        return [PushedDocument.model_validate_json(body, context=now)]
-    except ValidationError as error:
-        raise InvalidRequest(describe_errors(error.errors(include_url=False))) from None
+    :raises InvalidRequest: with every wrong field.
+    """
+    document, errors = _read_one(body, now, max_bytes, None)
+    if document is None:
+        raise InvalidRequest(errors)
+    return [document]
 
 
-def read_documents(body: bytes, now: datetime) -> list[PushedDocument]:
-    """NDJSON: one document a line; blank lines are skipped.
+def read_documents(body: bytes, now: datetime, max_bytes: int) -> list[PushedDocument]:
+    """NDJSON: one document of at most ``max_bytes`` a line; blank lines are skipped.
 
     :raises InvalidRequest: with the line and field of each error, up to 100; all or nothing.
     """
@@ -182,14 +183,26 @@ def read_documents(body: bytes, now: datetime) -> list[PushedDocument]:
     for number, line in enumerate(body.split(b"\n"), start=1):
         if not line.strip():
             continue
-        try:
-            documents.append(PushedDocument.model_validate_json(line, context=now))
-        except ValidationError as error:
-            errors += describe_errors(error.errors(include_url=False), number)
-            if len(errors) >= _MAX_REPORTED_ERRORS:
-                break
+        document, line_errors = _read_one(line, now, max_bytes, number)
+        if document is not None:
+            documents.append(document)
+        errors += line_errors
+        if len(errors) >= _MAX_REPORTED_ERRORS:
+            break
     if errors:
         raise InvalidRequest(errors[:_MAX_REPORTED_ERRORS])
     if not documents:
         raise InvalidRequest([{"field": "", "message": "the body holds no document"}])
     return documents
+
+
+def _read_one(
+    json_bytes: bytes, now: datetime, max_bytes: int, line: int | None
+) -> tuple[PushedDocument | None, list[dict[str, Any]]]:
+    if len(json_bytes) > max_bytes:
+        message = f"the document has {len(json_bytes)} bytes, at most {max_bytes} are indexed"
+        return None, describe_errors([{"type": "too_large", "loc": (), "msg": message}], line)
+    try:
+        return PushedDocument.model_validate_json(json_bytes, context=now), []
+    except ValidationError as error:
+        return None, describe_errors(error.errors(include_url=False), line)

@@ -10,14 +10,15 @@ from pydantic_settings import SettingsConfigDict
 from shared.errors import ConfigurationError
 from shared.settings import EnvironmentSettings, KafkaSettings
 
-_EVENT_OVERHEAD = 65_536
-"""Bytes that a document may gain on its way from a request body to a Kafka record."""
+_EVENT_OVERHEAD = 4096
+"""More than an event's own fields and its key add to a document as pushed."""
 
 
 class ApiSettings(EnvironmentSettings):
-    """``threads`` bounds the requests that are worked on at once; ``publish_timeout_seconds`` how long a
-    write waits for the broker before it is answered with 503; ``shutdown_seconds`` how long requests under
-    way may take once the process is told to stop."""
+    """``max_event_bytes`` is the processor's limit, which the API must not promise beyond. ``threads``
+    bounds the requests that are worked on at once; ``publish_timeout_seconds`` how long a write waits for
+    the broker before it is answered with 503; ``shutdown_seconds`` how long requests under way may take
+    once the process is told to stop."""
 
     model_config = SettingsConfigDict(env_prefix="API_")
 
@@ -25,6 +26,9 @@ class ApiSettings(EnvironmentSettings):
     port: int = Field(default=8000, ge=1, le=65_535)
     keys_file: Path | None = None
     max_body_bytes: int = Field(default=4_194_304, ge=4096)
+    max_event_bytes: int = Field(
+        default=1_048_576, ge=2 * _EVENT_OVERHEAD, validation_alias="MAX_EVENT_BYTES"
+    )
     threads: int = Field(default=32, ge=1, le=1024)
     publish_timeout_seconds: float = Field(default=10.0, gt=0, le=300)
     shutdown_seconds: int = Field(default=15, ge=1, le=20)
@@ -33,15 +37,20 @@ class ApiSettings(EnvironmentSettings):
         """``API_KEYS_FILE``, or ``api-keys`` in ``DATA_DIR``."""
         return self.keys_file or data_dir / "api-keys"
 
+    @property
+    def max_document_bytes(self) -> int:
+        """Of one document's JSON in a request."""
+        return self.max_event_bytes - _EVENT_OVERHEAD
 
-def check_body_limit(api: ApiSettings, kafka: KafkaSettings) -> None:
-    """Whatever fits into a request must fit into a record, or a write could fail halfway.
 
-    :raises ConfigurationError: it does not.
+def check_event_limit(api: ApiSettings, kafka: KafkaSettings) -> None:
+    """What passes here must pass the producer too, or a write of several documents could fail halfway.
+
+    :raises ConfigurationError: the producer takes less.
     """
     largest = kafka.max_message_bytes - _EVENT_OVERHEAD
-    if api.max_body_bytes > largest:
+    if api.max_event_bytes > largest:
         raise ConfigurationError(
-            f"API_MAX_BODY_BYTES={api.max_body_bytes}: at most {largest} with "
+            f"MAX_EVENT_BYTES={api.max_event_bytes}: at most {largest} with "
             f"KAFKA_MAX_MESSAGE_BYTES={kafka.max_message_bytes}; lower the first or raise the second"
         )

@@ -26,7 +26,7 @@ from shared.events import DocumentEvent, Operation, new_event_id
 
 router = APIRouter(prefix="/v1", tags=["documents"])
 
-_READERS: dict[str, Callable[[bytes, datetime], list[PushedDocument]]] = {
+_READERS: dict[str, Callable[[bytes, datetime, int], list[PushedDocument]]] = {
     "application/json": read_document,
     "application/x-ndjson": read_documents,
     "application/ndjson": read_documents,
@@ -66,7 +66,7 @@ def push(request: Request, body: Annotated[bytes, Depends(_read_body)], deps: De
     reader = _READERS.get(media_type)
     if reader is None:
         raise HTTPException(415, f"Send the content type {' or '.join(list(_READERS)[:2])}.")
-    documents = reader(body, deps.clock.now())
+    documents = reader(body, deps.clock.now(), deps.settings.max_document_bytes)
     deps.publisher.publish([_upsert(document, deps) for document in documents])
     return AcceptedResponse(accepted=len(documents))
 

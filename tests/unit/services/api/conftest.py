@@ -35,6 +35,7 @@ KEY = "a-key-for-tests-only"
 TOPIC = "documents"
 NOW = datetime(2026, 11, 22, 9, 30, 0, 250_000, tzinfo=UTC)
 MAX_BODY_BYTES = 8192
+MAX_DOCUMENT_BYTES = 6000
 
 
 class FixedClock:
@@ -137,6 +138,10 @@ def api(tmp_path: Path) -> Iterator[Api]:
     keys_file = tmp_path / "api-keys"
     keys_file.write_text(f"# for tests\n{KEY}\n")
     keys_file.chmod(0o600)
+    settings = ApiSettings(
+        max_body_bytes=MAX_BODY_BYTES, MAX_EVENT_BYTES=MAX_DOCUMENT_BYTES + 4096, threads=4, _env_file=None
+    )
+    assert settings.max_document_bytes == MAX_DOCUMENT_BYTES
     clock = FixedClock()
     store = MemoryStore(dimension=2, clock=clock)
     broker = MemoryBroker()
@@ -154,7 +159,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
 
     app = create_app(
         Dependencies(
-            settings=ApiSettings(max_body_bytes=MAX_BODY_BYTES, threads=4, _env_file=None),
+            settings=settings,
             answering=answering,
             store=store,
             publisher=DocumentPublisher(producer, TOPIC, 5.0, clock),

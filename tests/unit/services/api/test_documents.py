@@ -10,7 +10,7 @@ from shared.domain import Version, epoch_milliseconds
 from shared.errors import BrokerUnavailable
 from shared.events import Operation
 from shared.messaging.memory_broker import MemoryProducer
-from tests.unit.services.api.conftest import NOW, TOPIC, Api
+from tests.unit.services.api.conftest import MAX_DOCUMENT_BYTES, NOW, TOPIC, Api
 
 MINIMAL = {"document_id": "runbook:42", "title": "Pump 3", "text": "Pump 3 was restarted."}
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -113,6 +113,37 @@ def test_a_flood_of_errors_is_cut(api: Api) -> None:
     response = api.client.post("/v1/documents", content=b"{}\n" * 500, headers=NDJSON)
     assert response.status_code == 422
     assert len(response.json()["errors"]) == 100
+
+
+def test_a_document_that_the_processor_would_refuse_is_refused_here(api: Api) -> None:
+    just_fits = json.dumps(MINIMAL).encode().ljust(MAX_DOCUMENT_BYTES)
+    too_large = just_fits + b" "
+    json_type = {"Content-Type": "application/json"}
+    assert api.client.post("/v1/documents", content=just_fits, headers=json_type).status_code == 202
+    response = api.client.post("/v1/documents", content=too_large, headers=json_type)
+    assert response.status_code == 422
+    assert f"at most {MAX_DOCUMENT_BYTES}" in response.json()["detail"]
+    body = json.dumps(MINIMAL).encode() + b"\n" + too_large
+    response = api.client.post("/v1/documents", content=body, headers=NDJSON)
+    assert [error["line"] for error in response.json()["errors"]] == [2]
+    assert len(api.events()) == 1
+
+
+def test_an_event_is_never_larger_than_the_limit_that_was_checked(api: Api) -> None:
+    """Escapes may only shrink on the way; ids of the longest kind stand in the overhead."""
+    worst = {
+        "document_id": "🌋" * 512,
+        "title": '\\"\b\t' * 200,
+        "text": "\u0001\u007f\u2028é🌋" * 60,
+        "attributes": {f"a{number}": False for number in range(64)},
+    }
+    body = json.dumps(worst, ensure_ascii=False).encode()
+    response = api.client.post("/v1/documents", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 202
+    (record,) = api.broker.records(TOPIC)
+    assert record.key is not None
+    assert record.value is not None
+    assert len(record.key) + len(record.value) <= len(body) + 4096
 
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [

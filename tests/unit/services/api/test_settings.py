@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.api.settings import ApiSettings, check_body_limit
+from services.api.settings import ApiSettings, check_event_limit
 from shared.errors import ConfigurationError
 from shared.settings import KafkaSettings, load_settings
 
@@ -17,6 +17,7 @@ from shared.settings import KafkaSettings, load_settings
         ("API_PORT", "70000"),
         ("API_HOST", ""),
         ("API_MAX_BODY_BYTES", "12"),
+        ("MAX_EVENT_BYTES", "12"),
         ("API_THREADS", "0"),
         ("API_PUBLISH_TIMEOUT_SECONDS", "-1"),
     ],
@@ -35,10 +36,10 @@ def test_the_keys_file_stands_in_the_data_directory_unless_named() -> None:
     assert named.keys_path(Path("/data")) == Path("/run/secrets/keys")
 
 
-def test_what_fits_into_a_request_must_fit_into_a_record() -> None:
+def test_what_passes_the_api_must_pass_the_producer() -> None:
     kafka = KafkaSettings(max_message_bytes=1_048_576, _env_file=None)
-    check_body_limit(ApiSettings(max_body_bytes=900_000, _env_file=None), kafka)
+    check_event_limit(ApiSettings(MAX_EVENT_BYTES=900_000, _env_file=None), kafka)
     with pytest.raises(ConfigurationError) as caught:
-        check_body_limit(ApiSettings(max_body_bytes=1_048_576, _env_file=None), kafka)
-    assert "API_MAX_BODY_BYTES=1048576" in str(caught.value)
+        check_event_limit(ApiSettings(MAX_EVENT_BYTES=1_048_576, _env_file=None), kafka)
+    assert "MAX_EVENT_BYTES=1048576" in str(caught.value)
     assert "KAFKA_MAX_MESSAGE_BYTES=1048576" in str(caught.value)
