@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deploy.local.configuration import ROOT, Stack, thread_counts
+from shared.errors import ConfigurationError
 
 SERVICES = ("broker", "replay", "processor", "api", "producer")
 """In the order they start; they stop in the opposite one."""
@@ -56,9 +57,12 @@ def stack_programs(
 
 
 def supervisor_config(stack: Stack, programs: Sequence[Program]) -> str:
-    """The text of ``supervisord.conf``."""
+    """The text of ``supervisord.conf``.
+
+    :raises ConfigurationError: a path holds what supervisord would misread.
+    """
     config = configparser.RawConfigParser()
-    config["supervisord"] = _escaped(
+    config["supervisord"] = _checked(
         {
             "nodaemon": "true",
             "silent": "true",
@@ -71,13 +75,13 @@ def supervisor_config(stack: Stack, programs: Sequence[Program]) -> str:
             "directory": str(ROOT),
         }
     )
-    config["unix_http_server"] = _escaped({"file": str(stack.socket), "chmod": "0600"})
+    config["unix_http_server"] = _checked({"file": str(stack.socket), "chmod": "0600"})
     config["rpcinterface:supervisor"] = {
         "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
     }
-    config["supervisorctl"] = _escaped({"serverurl": f"unix://{stack.socket}"})
+    config["supervisorctl"] = _checked({"serverurl": f"unix://{stack.socket}"})
     for priority, program in enumerate(programs):
-        config[f"program:{program.name}"] = _escaped(_program_section(stack, program, priority))
+        config[f"program:{program.name}"] = _checked(_program_section(stack, program, priority))
     text = io.StringIO()
     config.write(text)
     return text.getvalue()
@@ -103,6 +107,9 @@ def _program_section(stack: Stack, program: Program, priority: int) -> dict[str,
     }
 
 
-def _escaped(section: Mapping[str, str]) -> dict[str, str]:
-    """supervisord expands ``%(name)s`` in every value."""
-    return {name: value.replace("%", "%%") for name, value in section.items()}
+def _checked(section: Mapping[str, str]) -> dict[str, str]:
+    """supervisord expands ``%``, some values even twice, and takes `` ;`` and `` #`` for a comment."""
+    for value in section.values():
+        if any(special in value for special in ("%", " ;", " #", "\n")):
+            raise ConfigurationError(f"{value!r}: supervisord cannot take a path with %, ' ;' or ' #' in it")
+    return dict(section)

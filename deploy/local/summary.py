@@ -20,7 +20,7 @@ def summary(facts: Mapping[str, Any], key: str) -> str:
     lines = [
         f"  page      {urls['api']}/",
         f"  API docs  {urls['docs']}",
-        *(f"  metrics   {url}" for url in facts["metrics"].values()),
+        *(f"  metrics   {url}  ({name})" for name, url in facts["metrics"].items()),
         f"  API key   {key}   (in {display_path(facts['key_file'])})",
         "",
         "Ask it something:",

@@ -74,7 +74,7 @@ class Supervisor:
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 lines = output_file.read_text(errors="replace").strip().splitlines()
-                raise StackFailed(f"supervisord did not start: {lines[-1] if lines else 'no output'}")
+                raise StackFailed(f"supervisord did not start: {lines[0] if lines else 'no output'}")
             time.sleep(0.02)
 
     def answers(self) -> bool:

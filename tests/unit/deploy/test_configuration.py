@@ -127,9 +127,14 @@ class TestSupervisorConfiguration:
         command = self.parsed(stack_in(tmp_path), "replay")["program:api"]["command"]
         assert shlex.split(command) == ["/v env/python", "-m", "services.api"]
 
-    def test_a_percent_sign_is_not_expanded(self) -> None:
-        config = self.parsed(stack_in(Path("/srv/100%(x)s")), "replay")
-        assert config["supervisord"]["logfile"] == "/srv/100%%(x)s/logs/supervisord.log"
+    @pytest.mark.parametrize("folder", ["100%", "100%(x)s", "a #b", "a ;b"])
+    def test_a_path_that_supervisord_would_misread_is_refused(self, folder: str) -> None:
+        with pytest.raises(ConfigurationError, match="supervisord cannot take"):
+            self.parsed(stack_in(Path("/srv") / folder), "replay")
+
+    def test_a_path_with_a_space_is_fine(self) -> None:
+        config = self.parsed(stack_in(Path("/srv/my data")), "replay")
+        assert config["supervisord"]["logfile"] == "/srv/my data/logs/supervisord.log"
 
     def test_the_socket_is_ours_alone(self, tmp_path: Path) -> None:
         assert self.parsed(stack_in(tmp_path), "replay")["unix_http_server"]["chmod"] == "0600"
