@@ -25,9 +25,9 @@ def test_a_time_maps_to_the_earliest_offset_not_before_it() -> None:
 
 
 def test_times_that_run_backward_do_not_hide_an_earlier_offset() -> None:
-    log = filled(10, 40, 20, 50)
-    assert log.offset_for_time(PAGE_TOPIC, 20) == 101
-    assert log.offset_for_time(PAGE_TOPIC, 45) == 103
+    log = filled(10, 40, 20, 25, 50)
+    assert log.offset_for_time(PAGE_TOPIC, 30) == 101
+    assert log.offset_for_time(PAGE_TOPIC, 45) == 104
 
 
 def test_records_of_two_topics_come_in_the_order_of_their_sending() -> None:
