@@ -44,7 +44,7 @@ def consumer_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "earliest",
-        "fetch.wait.max.ms": 100,
+        "fetch.wait.max.ms": 50,
         "fetch.error.backoff.ms": 200,
         "fetch.message.max.bytes": settings.max_message_bytes + HEADER_HEADROOM,
         "queued.max.messages.kbytes": 16_384,
