@@ -33,8 +33,6 @@ class IndexRecipe:
         index = self._build()
         self.training_points = 0 if index.is_trained else _training_points(index)
         """Embeddings that must be there before the index can be trained; 0 where none is needed."""
-        if index.is_trained:
-            self._probe(index)
 
     def flat(self) -> Any:
         """The exact index that stands in until there is enough to train on."""
@@ -51,7 +49,6 @@ class IndexRecipe:
                 raise self._refused(
                     f"training on {len(sample)} embeddings failed: {_reason(error)}"
                 ) from None
-            self._probe(index)
         _search_wider(index)
         return index
 
@@ -62,24 +59,27 @@ class IndexRecipe:
             raise self._refused(_reason(error)) from None
         if isinstance(index, (faiss.IndexIDMap, faiss.IndexIDMap2)):
             raise self._refused("leave the IDMap out, the store keeps its own")
+        if not isinstance(_innermost(index), _FILTERABLE):
+            raise self._refused("faiss cannot filter this kind of index")
         return index
-
-    def _probe(self, index: Any) -> None:
-        """Filters must work; not every kind of index has them."""
-        point = np.zeros((1, self._dimension), dtype=np.float32)
-        point[0, 0] = 1.0
-        try:
-            index.add(point)
-            index.search(point, 1, params=search_parameters(index, np.ones(1, dtype=np.bool_), 1))
-            index.reset()
-        except RuntimeError as error:
-            raise self._refused(f"it cannot be filtered: {_reason(error)}") from None
 
     def _refused(self, why: str) -> ConfigurationError:
         return ConfigurationError(
             f"FAISS_INDEX={self._description}: {why}; use a faiss factory string such as Flat, SQ8, HNSW32 "
             f"or IVF256,Flat"
         )
+
+
+_FILTERABLE = (faiss.IndexFlat, faiss.IndexScalarQuantizer, faiss.IndexHNSW, faiss.IndexIVF)
+
+
+def _innermost(index: Any) -> Any:
+    """Below transformations and refinements: what does the searching."""
+    if isinstance(index, faiss.IndexPreTransform):
+        return _innermost(faiss.downcast_index(index.index))
+    if isinstance(index, faiss.IndexRefine):
+        return _innermost(faiss.downcast_index(index.base_index))
+    return index
 
 
 def is_exact(index: Any) -> bool:

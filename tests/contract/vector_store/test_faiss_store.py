@@ -146,6 +146,19 @@ def test_a_locked_store_is_retryable(file: Path) -> None:
         assert store.get("a") is not None
 
 
+def test_creating_waits_for_another_process_that_is_creating(file: Path) -> None:
+    file.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")  # SQLite's own timeout does not cover this one
+        with pytest.raises(StoreUnavailable, match="locked"):
+            opened(file)
+        release = threading.Timer(0.3, other.execute, ["ROLLBACK"])
+        release.start()
+        with contextlib.closing(opened(file, busy_timeout=20.0)) as store:
+            assert store.stats().documents == 0
+        release.join()
+
+
 def test_writes_are_durable_and_cheap_to_read_beside(file: Path) -> None:
     with contextlib.closing(opened(file)) as store, store._writer.outside_transaction() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
@@ -168,6 +181,38 @@ def test_a_search_is_one_snapshot(file: Path, monkeypatch: pytest.MonkeyPatch) -
             patched.setattr(ranking, "_ranked", replace_first)
             assert [hit.text for hit in store.search(axis(0), 9)] == ["a r1 c0", "a r1 c1", "a r1 c2"]
         assert [hit.text for hit in store.search(axis(0), 9)] == ["a r2 c0"]
+
+
+def test_an_error_while_following_leaves_no_half_applied_change(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from shared.vector_store.faiss_store import index
+
+    def no_memory(*_: object) -> None:
+        raise MemoryError
+
+    with contextlib.closing(opened(file)) as store:
+        store.replace([embedded("a", vectors=[axis(0)]), embedded("b", vectors=random_documents(60))])
+        store.search(axis(0), 1)
+        store.replace([embedded("a", 2, vectors=[axis(2)] * 3)])
+        with monkeypatch.context() as patched:
+            patched.setattr(index, "_spans", no_memory)
+            with pytest.raises(MemoryError):
+                store.search(axis(0), 1)
+        store.replace([embedded("c", vectors=[axis(3)])])
+        assert [hit.text for hit in store.search(axis(2), 3)] == ["a r2 c0", "a r2 c1", "a r2 c2"]
+        assert store.search(axis(3), 1)[0].chunk_id == "c#0"
+
+
+@pytest.mark.parametrize("index", ["Flat", "HNSW16"])
+def test_replaced_chunks_do_not_pile_up_in_memory(file: Path, index: str) -> None:
+    vectors = random_documents(1_000)
+    with contextlib.closing(opened(file, index)) as store:
+        for revision in range(1, 12):
+            store.replace([embedded(f"d{i}", revision, vectors=[vectors[i]]) for i in range(1_000)])
+            assert store.search(vectors[7], 1)[0].revision == revision
+            assert store._tail._index is not None
+            assert store._tail._index._index.ntotal <= 4_000
 
 
 def test_threads_share_a_store(file: Path) -> None:
