@@ -87,7 +87,11 @@ ensure_installed() {
     fi
   done
   begun=$SECONDS
-  printf 'Installing into .venv (about 1.7 GB; once):\n'
+  if [ -f "$VENV/.installed-$extra" ]; then
+    printf 'pyproject.toml or constraints.txt has changed; bringing .venv up to date:\n'
+  else
+    printf 'Installing into .venv (about 1.7 GB; once):\n'
+  fi
   : >"$VENV/install.log"
   pip_install 'PyTorch' torch
   pip_install 'the stack' -e ".[$extra]"
