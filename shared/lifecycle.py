@@ -56,7 +56,8 @@ class Lifecycle:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.stop.set()
+        # In a thread of its own: the main thread may hold the event's lock at this very moment.
+        threading.Thread(target=self.stop.set, name="signal").start()
 
     def on_close(self, name: str, close: Callable[[], object]) -> None:
         self._closers.append((name, close))

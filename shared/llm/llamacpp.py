@@ -69,7 +69,11 @@ class LlamaCppLLM:
         params.n_ctx = context_tokens
         params.n_parallel = 1
         params.n_gpu_layers = 0
-        params.cpuparams.n_threads = threads
+        # More threads read the prompt faster; generating on half of them, and without busy waiting,
+        # keeps the answer time bounded while the processor embeds on the same cores.
+        params.cpuparams.n_threads = max(1, threads // 2)
+        params.cpuparams_batch.n_threads = threads
+        params.cpuparams.poll = params.cpuparams_batch.poll = 0
         params.verbosity = _ERRORS_ONLY
         params.ui = False
         params.offline = True

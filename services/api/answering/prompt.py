@@ -8,10 +8,9 @@ from dataclasses import replace
 
 from services.api.answering.evidence import Evidence
 from shared.domain import Hit, Passage, Prompt
-from shared.events import format_time
 from shared.text import sentence_spans
 
-MAX_PASSAGES = 3
+MAX_PASSAGES = 2
 MAX_OUTPUT_TOKENS = 80
 _MARGIN_BELOW_BEST = 0.25
 _TEMPLATE_TOKENS = 64
@@ -63,7 +62,7 @@ def build_prompt(
 def _render(question: str, passages: Sequence[Passage]) -> str:
     blocks = [
         f"[{passage.marker}] {_one_line(passage.hit.title)} "
-        f"(as of {format_time(passage.hit.updated_at)}): {_one_line(passage.hit.text)}"
+        f"({passage.hit.updated_at:%Y-%m-%d %H:%M} UTC): {_one_line(passage.hit.text)}"
         for passage in passages
     ]
     return "\n".join([*blocks, "", f"Question: {_one_line(question)}", "Answer:"])

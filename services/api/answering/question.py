@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from shared.text import STOP_WORDS, names, numbers, words
+from shared.text import STOP_WORDS, names, numbers, terms, words
 
 _NUMBER_QUESTION = re.compile(
     r"\b(how (many|much|long|far|tall|high|large|big|deep|wide|old|fast)|what (number|share|percentage|score)"
@@ -58,7 +58,7 @@ def offers(kind: AnswerKind, sentence: str, question: str) -> bool:
         return bool(names(sentence) - names(question))
     if kind is AnswerKind.TIME:
         return bool(numbers(sentence) - numbers(question)) or bool(_TIME_WORD.search(sentence))
-    return True
+    return bool(frozenset(terms(sentence)) - frozenset(terms(question)))
 
 
 def standalone_question(question: str, history: Sequence[Turn]) -> str:

@@ -36,6 +36,7 @@ def test_expected_kind(question: str, kind: AnswerKind) -> None:
         (AnswerKind.TIME, "It opens on Monday.", True),
         (AnswerKind.TIME, "It opens soon.", False),
         (AnswerKind.ANY, "Because of fog.", True),
+        (AnswerKind.ANY, "What Port Alden did.", False),
     ],
 )
 def test_offers_something_the_question_does_not_say(kind: AnswerKind, sentence: str, expected: bool) -> None:
