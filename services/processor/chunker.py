@@ -87,10 +87,10 @@ class Chunker:
         return packed
 
     def _overlap(self, previous: Sequence[_Piece], room: int) -> list[_Piece]:
-        """The last whole pieces that fit, never all of them."""
+        """The last whole pieces that fit."""
         room = min(room, self.overlap_tokens)
         kept: list[_Piece] = []
-        for piece in reversed(previous[1:]):
+        for piece in reversed(previous):
             room -= piece.tokens
             if room < 0:
                 break

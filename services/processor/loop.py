@@ -28,6 +28,8 @@ _SILENCE_SECONDS = 10.0
 class LoopPolicy:
     batch_max_records: int
     max_event_bytes: int
+    commit_interval: float = 1.0
+    """Seconds; a crash repeats the work of at most about this time."""
 
 
 class _Stopped(Exception):
@@ -58,7 +60,7 @@ class Loop:
         self._backoff = backoff
         self._policy = policy
         self._restore_broker = restore_broker
-        self._offsets = OffsetCommitter(consumer, clock)
+        self._offsets = OffsetCommitter(consumer, clock, policy.commit_interval)
         self._last_poll = clock.monotonic()
         self._paused = False
         consumer.on_revoke(self._offsets.give_up)

@@ -17,12 +17,12 @@ class OffsetCommitter:
     A commit that fails is tried again; all that it can cost is work done twice.
     """
 
-    def __init__(self, consumer: Consumer, clock: Clock, interval: float = 1.0) -> None:
+    def __init__(self, consumer: Consumer, clock: Clock, interval: float) -> None:
         self._consumer = consumer
         self._clock = clock
         self._interval = interval
         self._done: dict[TopicPartition, int] = {}
-        self._next_commit = clock.monotonic()
+        self._next_commit = clock.monotonic() + interval
 
     def done(self, records: Iterable[Record]) -> None:
         """The effects of the records, and of all before them on their partitions, are durable."""

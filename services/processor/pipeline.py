@@ -54,7 +54,6 @@ class Pipeline:
             self._count("invalid", self._burial.bury(batch.poison))
         self._count(WriteOutcome.DUPLICATE, batch.duplicates)
         self._count(WriteOutcome.STALE, batch.stale)
-        batch.duplicates = batch.stale = 0
 
     def _write(self, batch: Batch, keep_alive: KeepAlive) -> None:
         while batch.upserts:

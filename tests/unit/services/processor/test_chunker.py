@@ -107,3 +107,16 @@ def test_nothing_is_lost_and_nothing_is_too_long(
         if count_tokens([sentence])[0] <= max_tokens // 2:
             assert sentence in joined
     assert set("".join(joined.split())) == set("".join(text.split()))
+
+
+@given(lengths=st.lists(st.integers(1, 60), min_size=1, max_size=60), overlap=st.integers(0, 16))
+def test_every_word_is_in_a_chunk_in_order(lengths: list[int], overlap: int) -> None:
+    words = iter(range(10_000))
+    text = " ".join(" ".join(f"W{next(words)}" for _ in range(length)) + "." for length in lengths)
+    seen: list[str] = []
+    for chunk in chunk_texts(text, overlap=overlap):
+        found = re.findall(r"W\d+", chunk)
+        repeated = seen.index(found[0]) if found[0] in seen else len(seen)
+        assert seen[repeated:] == found[: len(seen) - repeated]
+        seen += found[len(seen) - repeated :]
+    assert seen == re.findall(r"W\d+", text)

@@ -23,7 +23,7 @@ from shared.messaging.dead_letter import DeadLetterQueue
 from shared.messaging.document_record import document_record
 from shared.messaging.memory_broker import MemoryBroker, MemoryConsumer
 from shared.observability.metrics import ProcessorMetrics
-from shared.ports import OutgoingRecord
+from shared.ports import OutgoingRecord, Record
 from shared.resilience.backoff import Backoff
 from tests.support.processes import wait_until
 from tests.unit.services.processor.support import CountingEmbedder, FlakyStore, an_event
@@ -66,7 +66,7 @@ class Bench:
             clock,
         )
         backoff = Backoff(0.01, 0.05, random.Random(1))
-        policy = LoopPolicy(64, 100_000)
+        policy = LoopPolicy(64, 100_000, commit_interval=3_600.0)
         loop = Loop(
             consumer, pipeline, monitor, self.metrics, self.heartbeat, clock, backoff, policy, self.restore
         )
@@ -148,10 +148,11 @@ def test_while_the_store_is_away_it_stays_a_member_and_alive(
 
 def test_stopped_while_the_store_is_away_it_leaves_the_batch_to_the_next(bench: Bench) -> None:
     bench.store.replace_failures = [StoreUnavailable("locked") for _ in range(1_000_000)]
-    bench.send(an_event("a"))
     with bench.running(bench.broker.consumer("group", ["documents"])) as monitor:
-        wait_until(lambda: bench.sample("rag_ingest_retries_total") > 1, TIMEOUT, "a retry")
-        assert not monitor.ready()
+        wait_until(monitor.ready, TIMEOUT, "readiness")
+        bench.send(an_event("a"))
+        wait_until(lambda: not monitor.ready(), TIMEOUT, "unreadiness")
+        assert bench.sample("rag_ingest_retries_total") > 0
     bench.store.replace_failures = []
     with bench.running(bench.broker.consumer("group", ["documents"])):
         wait_until(has(bench, "a"), TIMEOUT, "the document")
@@ -183,8 +184,14 @@ def test_partitions_that_move_are_committed_first(bench: Bench) -> None:
     with bench.running(bench.broker.consumer("group", ["documents"])):
         wait_until(lambda: bench.store.stats().documents == 20, TIMEOUT, "documents")
         second = bench.broker.consumer("group", ["documents"])
-        wait_until(lambda: second.poll(10, 0.01) == [] and bool(second.assignment()), TIMEOUT, "assignment")
-        assert second.poll(10, 0.05) == []
+        again: list[Record] = []
+
+        def assigned() -> bool:
+            again.extend(second.poll(10, 0.01))
+            return bool(second.assignment())
+
+        wait_until(assigned, TIMEOUT, "assignment")
+        assert again + second.poll(10, 0.05) == []
         second.close()
 
 

@@ -30,13 +30,14 @@ def test_it_commits_the_next_offset_once_per_interval() -> None:
     clock, committed = FakeClock(), Committed()
     offsets = OffsetCommitter(committed.consumer, clock, interval=1.0)
     offsets.done([a_record(b"", 4, 0), a_record(b"", 5, 0), a_record(b"", 9, 1)])
+    clock.seconds = 1.0
     offsets.commit_if_due()
     offsets.done([a_record(b"", 6, 0)])
     offsets.commit_if_due()
-    clock.seconds = 0.9
+    clock.seconds = 1.9
     offsets.commit_if_due()
     assert committed.commits == [{ZERO: 6, ONE: 10}]
-    clock.seconds = 1.0
+    clock.seconds = 2.0
     offsets.commit_if_due()
     offsets.commit_if_due()
     assert committed.commits == [{ZERO: 6, ONE: 10}, {ZERO: 7}]
@@ -44,7 +45,7 @@ def test_it_commits_the_next_offset_once_per_interval() -> None:
 
 def test_what_is_given_up_is_committed_at_once_and_never_again() -> None:
     clock, committed = FakeClock(), Committed()
-    offsets = OffsetCommitter(committed.consumer, clock)
+    offsets = OffsetCommitter(committed.consumer, clock, 1.0)
     offsets.done([a_record(b"", 4, 0), a_record(b"", 9, 1)])
     offsets.give_up({ZERO})
     offsets.commit()
@@ -53,7 +54,7 @@ def test_what_is_given_up_is_committed_at_once_and_never_again() -> None:
 
 def test_a_failed_commit_is_made_up_for() -> None:
     clock, committed = FakeClock(), Committed()
-    offsets = OffsetCommitter(committed.consumer, clock)
+    offsets = OffsetCommitter(committed.consumer, clock, 1.0)
     offsets.done([a_record(b"", 4, 0)])
     committed.away = True
     offsets.commit()
@@ -67,7 +68,7 @@ def test_a_failed_commit_is_made_up_for() -> None:
 
 def test_a_failed_commit_of_what_is_given_up_is_forgotten() -> None:
     committed = Committed()
-    offsets = OffsetCommitter(committed.consumer, FakeClock())
+    offsets = OffsetCommitter(committed.consumer, FakeClock(), 1.0)
     offsets.done([a_record(b"", 4, 0)])
     committed.away = True
     offsets.give_up({ZERO})
