@@ -13,7 +13,7 @@ class ProcessorSettings(EnvironmentSettings):
 
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=9102, ge=1, le=65_535)
-    chunk_tokens: int = Field(default=200, ge=32, le=8_192)
+    chunk_tokens: int = Field(default=240, ge=32, le=8_192)
     chunk_overlap_tokens: int = Field(default=40, ge=0)
     batch_max_records: int = Field(default=64, ge=1, le=10_000)
     max_event_bytes: int = Field(default=1_048_576, ge=1_024)

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from shared.embedder.hashing import HashingEmbedder
-
 from services.api.answering.evidence import Evidence, weigh_evidence
 from shared.domain import Hit
+from shared.embedder.hashing import HashingEmbedder
 from tests.support.hits import a_hit
 
 EMBEDDER = HashingEmbedder()
