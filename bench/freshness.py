@@ -36,7 +36,9 @@ def updates(published: dict[str, int]) -> Iterator[tuple[Story, int]]:
 
 def measure(stack: RunningStack, count: int) -> tuple[list[float], list[float], list[str]]:
     """Seconds until found, seconds until answered, and the updates that never were."""
-    found, answered, failed = [], [], []
+    found: list[float] = []
+    answered: list[float] = []
+    failed: list[str] = []
     published: dict[str, int] = stack.replay.get("/replay/status").json()["story_steps"]
     for (story, number), _ in zip(updates(published), range(count), strict=False):
         sent = stack.publish(story.story_id, number)
@@ -50,6 +52,7 @@ def measure(stack: RunningStack, count: int) -> tuple[list[float], list[float], 
             failed.append(f"{story.story_id} step {number}: {stack.ask(story.question)['answer']!r}")
             continue
         answered.append(seconds)
+        print(f"{story.story_id:24} step {number}  {found[-1]:7.3f} {answered[-1]:7.3f}", flush=True)
     return found, answered, failed
 
 

@@ -6,7 +6,7 @@ All ports are synchronous. The in-memory adapters (``memory_store``, ``memory_br
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -153,8 +153,8 @@ class LLM(Protocol):
 
     def count_tokens(self, text: str) -> int: ...
 
-    def stream(self, prompt: Prompt) -> Iterator[str]:
-        """The answer, piece by piece. Closing the iterator stops the generation."""
+    def stream(self, prompt: Prompt) -> Generator[str, None, None]:
+        """The answer, piece by piece. Closing the generator stops the generation."""
 
     def close(self) -> None: ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from math import log
 
 from shared.domain import Prompt
@@ -19,7 +19,7 @@ class ExtractiveLLM:
     def count_tokens(self, text: str) -> int:
         return len(words(text))
 
-    def stream(self, prompt: Prompt) -> Iterator[str]:
+    def stream(self, prompt: Prompt) -> Generator[str, None, None]:
         best = best_sentence(prompt)
         if best is not None:
             marker, sentence = best

@@ -12,7 +12,7 @@ import secrets
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ class LlamaCppLLM:
         except (OSError, ValueError, KeyError) as error:
             raise LLMUnavailable(f"llama.cpp did not tokenize: {error}") from error
 
-    def stream(self, prompt: Prompt) -> Iterator[str]:
+    def stream(self, prompt: Prompt) -> Generator[str, None, None]:
         deltas: queue.Queue[str | Exception | None] = queue.Queue()
         cancelled = threading.Event()
         worker = threading.Thread(

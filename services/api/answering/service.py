@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.api.answering.evidence import Evidence, weigh_evidence
+from services.api.answering.generation import first_statement
 from services.api.answering.grounding import ground, quote
 from services.api.answering.prompt import build_prompt, select_passages
 from services.api.answering.question import Turn, standalone_question
@@ -122,7 +123,7 @@ class AnswerService:
                     question, select_passages(evidence), self._llm.context_tokens, self._llm.count_tokens
                 )
             with stages.timed("generate"):
-                generated = "".join(self._llm.stream(prompt)).strip()
+                generated = first_statement(self._llm.stream(prompt))
             usage.input_tokens = self._llm.count_tokens(prompt.system + prompt.user)
             usage.output_tokens = self._llm.count_tokens(generated) if generated else 0
         except LLMUnavailable as error:

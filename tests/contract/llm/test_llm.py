@@ -42,7 +42,7 @@ def test_the_same_prompt_gives_the_same_answer(llm: LLM) -> None:
 def test_closing_the_stream_stops_it_and_the_next_one_works(llm: LLM) -> None:
     stream = llm.stream(_prompt(llm))
     next(iter(stream))
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert "".join(llm.stream(_prompt(llm)))
 
 
