@@ -12,15 +12,12 @@ from dataclasses import dataclass
 
 from services.api.answering.evidence import Evidence
 from services.api.answering.question import expected_kind, offers
+from services.api.answering.support import supports
 from shared.domain import Citation
-from shared.text import STOP_WORDS, names, normalise_word, numbers, sentences, terms, words
+from shared.text import sentences
 
 _MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
-_NEGATIONS = frozenset({"not", "no", "never", "none", "nobody", "without", "cannot", "n't"})
-_MIN_SUPPORT = 0.9
-_LEAST_TERMS = 2  # a bare "287." lacks its unit
 _MARGIN_BELOW_BEST = 0.12
-_REACH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +36,7 @@ def ground(generated: str, question: str, evidence: Sequence[Evidence]) -> Groun
     kept: list[tuple[str, Evidence]] = []
     replaced = 0
     for sentence in sentences(_MARKER.sub("", generated)):
-        source = next((item for item in usable if supports(item, sentence, question)), None)
+        source = next((item for item in usable if supports(item, sentence)), None)
         if source is None:
             replaced += 1
         elif sentence not in (text for text, _ in kept):
@@ -53,54 +50,6 @@ def ground(generated: str, question: str, evidence: Sequence[Evidence]) -> Groun
 def quote(evidence: Sequence[Evidence]) -> GroundedAnswer:
     """The strongest evidence, verbatim."""
     return _assemble([(None, evidence[0])], 0)
-
-
-def supports(source: Evidence, sentence: str, question: str) -> bool:
-    """Whether this source sentence says what ``sentence`` says: every number stands beside the same
-    words, every name occurs, negation agrees, and most terms are the source's."""
-    source_text = f"{source.hit.title} {source.text}"
-    source_terms = frozenset(terms(source_text))
-    if not numbers(sentence) <= numbers(source_text):
-        return False
-    if not names(sentence) <= {word.lower() for word in words(source_text)}:
-        return False
-    if _negated(sentence) != _negated(source.text):
-        return False
-    if not all(_same_meaning(number, sentence, source_text) for number in numbers(sentence)):
-        return False
-    said = terms(sentence)
-    known = source_terms | frozenset(terms(question))
-    return len(said) >= _LEAST_TERMS and sum(term in known for term in said) >= _MIN_SUPPORT * len(said)
-
-
-def _negated(text: str) -> bool:
-    return any(
-        word.lower() in _NEGATIONS or word.lower().replace("’", "'").endswith("n't") for word in words(text)
-    )
-
-
-def _same_meaning(number: str, sentence: str, source: str) -> bool:
-    """Whether what ``sentence`` counts by the number ("47 *people*") stands beside it in the source."""
-    said, known = _content(sentence), _content(source)
-    return any(
-        not (unit := _unit(said, position)) or unit in known[max(0, at - _REACH) : at + _REACH + 1]
-        for position, word in enumerate(said)
-        if word == number
-        for at, source_word in enumerate(known)
-        if source_word == number
-    )
-
-
-def _unit(in_order: Sequence[str], position: int) -> str:
-    """The next content word, or else the one before."""
-    after = [word for word in in_order[position + 1 :] if word]
-    before = [word for word in in_order[:position] if word]
-    return after[0] if after else before[-1] if before else ""
-
-
-def _content(text: str) -> list[str]:
-    """Normalised words in order, with "" where a stop word stands."""
-    return ["" if word.lower() in STOP_WORDS else normalise_word(word) for word in words(text)]
 
 
 def _assemble(parts: Sequence[tuple[str | None, Evidence]], replaced: int) -> GroundedAnswer:

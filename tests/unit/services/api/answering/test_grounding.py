@@ -2,45 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from services.api.answering.grounding import ground, quote, supports
+from services.api.answering.grounding import ground, quote
 from tests.support.hits import a_hit, evidence_of
 
 TEXT = "As of 14:20 the earthquake has killed 47 people. Another 120 were injured in Port Alden."
 QUESTION = "How many people did the earthquake in Velmora kill?"
 TOLL = evidence_of(a_hit(TEXT), 0)
 INJURED = evidence_of(a_hit(TEXT), 1, relevance=0.5)
-
-
-@pytest.mark.parametrize(
-    ("sentence", "supported"),
-    [
-        ("The earthquake in Velmora killed 47 people.", True),
-        ("47 people were killed.", True),
-        ("As of 14:20, the earthquake has killed 47 people.", True),
-        ("The earthquake killed 48 people.", False),
-        ("The earthquake killed 14:20 people.", False),
-        ("The earthquake in Quelland killed 47 people.", False),
-        ("The earthquake has not killed 47 people.", False),
-        ("The bridge collapsed when lorries crossed the river with 47 people.", False),
-        ("The earthquake killed 47 people high.", False),
-        ("47.", False),
-        ("", False),
-    ],
-)
-def test_a_sentence_is_supported_only_by_what_the_source_says(sentence: str, supported: bool) -> None:
-    assert supports(TOLL, sentence, QUESTION) is supported
-
-
-def test_a_number_from_beside_other_words_is_not_support() -> None:
-    both = evidence_of(a_hit("The quake destroyed 300 houses in the old town, and later killed 47 people."))
-    assert supports(both, "The quake killed 47 people.", QUESTION)
-    assert not supports(both, "The quake killed 300 people.", QUESTION)
-
-
-def test_a_misspelt_name_is_not_support() -> None:
-    leader = evidence_of(a_hit("After the fifth game, Teodor Blaze leads the Hjorra chess final."))
-    assert supports(leader, "Teodor Blaze leads the Hjorra chess final.", "Who leads the final?")
-    assert not supports(leader, "Teodore Blaze leads the Hjorra chess final.", "Who leads the final?")
 
 
 def test_a_supported_answer_is_cited_with_a_verbatim_quote() -> None:
