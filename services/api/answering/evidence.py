@@ -5,16 +5,16 @@ Abstaining happens here, before any model is asked: a small model guesses when t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.api.answering.question import AnswerKind, expected_kind, offers, required_names
+from services.api.answering.question import AnswerKind, Subject, expected_kind, offers, subject
 from shared.domain import Hit
 from shared.text import Span, normalise_word, sentence_spans, terms
 
 if TYPE_CHECKING:
-    from shared.ports import Embedding, Embeddings
+    from shared.ports import Embedder, Embedding
 
 MIN_HIT_SCORE = 0.2
 MIN_RELEVANCE = 0.35
@@ -56,13 +56,15 @@ def weigh_evidence(
     question: str,
     question_embedding: Embedding,
     hits: Sequence[Hit],
-    embed: Callable[[Sequence[str]], Embeddings],
+    embedder: Embedder,
 ) -> list[Evidence]:
     """The sufficient evidence, strongest first; empty means: do not answer."""
-    candidates = _candidates(question, [hit for hit in hits if _is_about(question, hit)])
+    # A word that the model's vocabulary does not hold as a whole is rare.
+    about = subject(question, lambda word: embedder.count_tokens([word])[0] > 1)
+    candidates = _candidates(question, [hit for hit in hits if _is_about(about, hit)])
     if not candidates:
         return []
-    relevances = embed([f"{hit.title}: {span.of(hit.text)}" for hit, span, _ in candidates]) @ (
+    relevances = embedder.embed([f"{hit.title}: {span.of(hit.text)}" for hit, span, _ in candidates]) @ (
         question_embedding
     )
     kind = expected_kind(question)
@@ -73,15 +75,16 @@ def weigh_evidence(
     return sorted((item for item in evidence if item.sufficient), key=lambda item: -item.weight)
 
 
-def _is_about(question: str, hit: Hit) -> bool:
+def _is_about(about: Subject, hit: Hit) -> bool:
     """A passage that does not mention who or what the question names is no evidence, however similar
-    it is: another earthquake's toll is a wrong answer."""
+    it is: the toll of another earthquake, or of another year's, is a wrong answer."""
     if hit.score < MIN_HIT_SCORE:
         return False
-    required = required_names(question)
     mentioned = frozenset(terms(f"{hit.title} {hit.text}"))
-    missing = [name for name in required if normalise_word(name) not in mentioned]
-    return len(missing) <= (1 if len(required) > 3 else 0)
+    if about.numbers - mentioned - {str(hit.updated_at.year)}:
+        return False
+    missing = [name for name in about.names if normalise_word(name) not in mentioned]
+    return len(missing) <= (1 if len(about.names) > 3 else 0)
 
 
 def _candidates(question: str, hits: Sequence[Hit]) -> list[tuple[Hit, Span, float]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Literal
 
-from shared.text import STOP_WORDS, names, numbers, terms, words
+from shared.text import STOP_WORDS, names, normalise_number, numbers, sentences, terms, words
 
 _NUMBER_QUESTION = re.compile(
     r"\b(how (many|much|long|far|tall|high|large|big|deep|wide|old|fast)|what (number|share|percentage|score)"
@@ -23,6 +24,7 @@ _TIME_WORD = re.compile(
     r"|\b(today|tomorrow|yesterday|noon|midnight)\b",
     re.IGNORECASE,
 )
+_YEAR = re.compile(r"[12]\d{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,15 @@ class Turn:
     content: str
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who or what a question is about: ``names`` in lower case, and the ``numbers`` that belong to them
+    ("Petrel 5") or are years."""
+
+    names: frozenset[str]
+    numbers: frozenset[str]
+
+
 class AnswerKind(StrEnum):
     NUMBER = "number"
     PERSON = "person"
@@ -41,6 +52,12 @@ class AnswerKind(StrEnum):
 
 
 def expected_kind(question: str) -> AnswerKind:
+    """Of the last sentence that asks for something: a follow-up stands behind the question before it."""
+    kinds = (_kind(sentence) for sentence in reversed(sentences(question)))
+    return next((kind for kind in kinds if kind is not AnswerKind.ANY), AnswerKind.ANY)
+
+
+def _kind(question: str) -> AnswerKind:
     if _NUMBER_QUESTION.search(question):
         return AnswerKind.NUMBER
     if _TIME_QUESTION.search(question):
@@ -63,16 +80,32 @@ def offers(kind: AnswerKind, sentence: str, question: str) -> bool:
 
 def standalone_question(question: str, history: Sequence[Turn]) -> str:
     """A follow-up without a name of its own ("And how many were hurt?") is read together with the
-    question before it."""
+    latest question that has one."""
     earlier = [turn.content for turn in history if turn.role == "user"]
     if not earlier or required_names(question):
         return question
-    return f"{earlier[-1].strip()} {question}"
+    named = (content for content in reversed(earlier) if required_names(content))
+    return f"{next(named, earlier[-1]).strip()} {question}"
+
+
+def subject(question: str, is_rare: Callable[[str], bool]) -> Subject:
+    """What a passage must mention to be evidence at all. A question without names may have been typed
+    without capitals: rare words count as names there."""
+    in_order = words(question)
+    found = required_names(question) or frozenset(
+        word.lower() for word in in_order if word.lower() not in STOP_WORDS and is_rare(word)
+    )
+    belonging = {
+        normalise_number(after)
+        for before, after in pairwise(in_order)
+        if before.lower() in found and after[0].isdigit()
+    }
+    return Subject(found, frozenset(belonging | set(filter(_YEAR.fullmatch, in_order))))
 
 
 def required_names(question: str) -> frozenset[str]:
-    """The names that a passage must mention to be evidence at all. Where even words such as "the" are
-    written with a capital, capitals mean nothing and none is required."""
+    """The names in a question. Where even words such as "the" are written with a capital, capitals mean
+    nothing and there are none."""
     later_words = words(question)[1:]
     if any(word[0].isupper() and word.lower() in STOP_WORDS and word != "I" for word in later_words):
         return frozenset()

@@ -114,7 +114,7 @@ class AnswerService:
         if hits:
             self._metrics.top_score.observe(hits[0].score)
         with stages.timed("weigh"):
-            return weigh_evidence(question, embedding, hits, self._embedder.embed)
+            return weigh_evidence(question, embedding, hits, self._embedder)
 
     def _answer(self, question: str, evidence: Sequence[Evidence], stages: _Stages, usage: _Usage) -> Answer:
         try:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pytest
+
 from services.api.answering.evidence import Evidence, weigh_evidence
 from shared.domain import Hit
 from shared.embedder.hashing import HashingEmbedder
@@ -12,7 +16,7 @@ TOLL = a_hit(
 
 
 def _weigh(question: str, *hits: Hit) -> list[Evidence]:
-    return weigh_evidence(question, EMBEDDER.embed([question])[0], hits, EMBEDDER.embed)
+    return weigh_evidence(question, EMBEDDER.embed([question])[0], hits, EMBEDDER)
 
 
 def test_the_sentence_that_answers_comes_first() -> None:
@@ -22,6 +26,32 @@ def test_the_sentence_that_answers_comes_first() -> None:
 
 def test_a_passage_about_another_place_is_no_evidence() -> None:
     assert _weigh("How many people has the earthquake in Quelland killed?", TOLL) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "is_evidence"),
+    [
+        (
+            "How many people has the earthquake in Velmora killed in 2026?",
+            True,
+        ),  # the passage is of that year
+        ("How many people has the earthquake in Velmora killed in 2019?", False),
+        ("How many people has the earthquake of Velmora 5 killed?", False),
+        ("how many people has the earthquake in velmora killed", True),
+        ("how many people has the earthquake in quelland killed", False),
+        ("Quelland's earthquake killed how many people?", False),
+    ],
+)
+def test_a_passage_about_another_year_or_name_is_no_evidence(question: str, is_evidence: bool) -> None:
+    class NarrowVocabulary(HashingEmbedder):
+        """Knows no names, as a real model's vocabulary."""
+
+        def count_tokens(self, texts: Sequence[str]) -> list[int]:
+            return [2 if text.lower() in ("velmora", "quelland") else 1 for text in texts]
+
+    embedder = NarrowVocabulary()
+    evidence = weigh_evidence(question, embedder.embed([question])[0], [TOLL], embedder)
+    assert bool(evidence) is is_evidence
 
 
 def test_a_passage_that_shares_nothing_is_no_evidence() -> None:

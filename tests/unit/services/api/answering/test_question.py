@@ -4,11 +4,13 @@ import pytest
 
 from services.api.answering.question import (
     AnswerKind,
+    Subject,
     Turn,
     expected_kind,
     offers,
     required_names,
     standalone_question,
+    subject,
 )
 
 
@@ -50,6 +52,22 @@ def test_a_follow_up_is_read_with_the_question_before_it() -> None:
     )
     assert standalone_question("Who won in Port Alden?", history) == "Who won in Port Alden?"
     assert standalone_question("And how many were hurt?", []) == "And how many were hurt?"
+
+
+def test_a_second_follow_up_still_knows_what_it_is_about() -> None:
+    history = [Turn("user", "How many died in Velmora?"), Turn("user", "And how many were hurt?")]
+    assert standalone_question("And when was it?", history) == "How many died in Velmora? And when was it?"
+
+
+def test_a_follow_up_decides_what_kind_of_answer_is_expected() -> None:
+    assert expected_kind("How many people died in Velmora? And when was it?") is AnswerKind.TIME
+    assert expected_kind("How many people died in Velmora? Tell me, please.") is AnswerKind.NUMBER
+
+
+def test_a_name_takes_its_number_along() -> None:
+    assert subject("When does Petrel 5 launch 12 satellites?", lambda _: False) == Subject(
+        frozenset({"petrel"}), frozenset({"5"})
+    )
 
 
 def test_capitals_mean_nothing_where_everything_is_capital() -> None:
