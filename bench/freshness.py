@@ -2,7 +2,8 @@
 
 Starts a stack of its own with the demo wiki, sends one story update at a time, and polls. For each
 update: the time from the event's timestamp at the replay server until ``/v1/search`` returns the new
-revision, and until ``/v1/ask`` gives the new value. Both include the time of the request itself.
+revision, and until ``/v1/ask`` gives the new value. Both include the time of the request itself. The
+stack first works off the pages that exist at the start.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from services.replay.story import Story, stories
 from services.replay.wiki import ChangeKind
 
 _GIVE_UP = 30.0
+_POLL = 0.01
 
 
 def updates(published: dict[str, int]) -> Iterator[tuple[Story, int]]:
@@ -56,10 +58,20 @@ def measure(stack: RunningStack, count: int) -> tuple[list[float], list[float], 
     return found, answered, failed
 
 
+def wait_until_idle(stack: RunningStack) -> None:
+    """Every page that existed at the start is indexed."""
+    published = stack.replay.get("/replay/status").json()["published"]
+    while stack.metric("producer", "rag_source_events_total") < published or stack.metric(
+        "processor", "messaging_client_consumed_messages_total"
+    ) < stack.metric("producer", "messaging_client_sent_messages_total"):
+        time.sleep(0.2)
+
+
 def _until(sent_at_ms: int, holds: Callable[[], bool]) -> float | None:
     while not holds():
         if time.time() - sent_at_ms / 1000 > _GIVE_UP:
             return None
+        time.sleep(_POLL)
     return time.time() - sent_at_ms / 1000
 
 
@@ -88,6 +100,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         started_stack(Path(folder), REPLAY_PAUSED="true") as stack,
     ):
+        wait_until_idle(stack)
         found, answered, failed = measure(stack, arguments.updates)
     print(f"event sent -> found by /v1/search   {spread(found, 's')}")
     print(f"event sent -> answered by /v1/ask   {spread(answered, 's')}")

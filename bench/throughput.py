@@ -25,7 +25,8 @@ import httpx
 import psutil
 
 from bench.stack import free_port
-from deploy.local.broker import GROUP_SETTINGS, broker_command
+from deploy.local.broker import broker_command
+from deploy.local.configuration import LOCAL_DEFAULTS
 from shared.domain import Document, truncate_to_milliseconds
 from shared.embedder.factory import build_embedder
 from shared.events import DocumentEvent, Operation
@@ -103,7 +104,7 @@ def main() -> None:
     port, broker_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         environment = {
-            **GROUP_SETTINGS,
+            **LOCAL_DEFAULTS,
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{broker_port}",
             "DATA_DIR": folder,
             "METRICS_PORT": str(port),
