@@ -14,7 +14,7 @@ from services.api.answering.generation import first_statement
 from services.api.answering.grounding import ground, quote
 from services.api.answering.prompt import build_prompt, select_passages
 from services.api.answering.question import Turn, standalone_question
-from shared.domain import Answer, Hit, Outcome, SearchFilter
+from shared.domain import Answer, Hit, Outcome, SearchFilter, Version
 from shared.errors import LLMUnavailable
 from shared.observability.metrics import ApiMetrics
 from shared.ports import LLM, Embedder, VectorStore
@@ -22,6 +22,7 @@ from shared.ports import LLM, Embedder, VectorStore
 log = logging.getLogger(__name__)
 
 NO_CONTEXT = "I do not know: nothing that is indexed answers this question."
+_UNKNOWN = Answer(NO_CONTEXT, Outcome.NO_CONTEXT, ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,11 @@ class AnswerService:
             # Taken before the search: what was indexed up to here is certainly taken into account.
             as_of = self._store.stats().as_of
             evidence = self._find_evidence(question, top_k, where, stages)
-            answer = (
-                self._answer(question, evidence, stages, usage)
-                if evidence
-                else Answer(NO_CONTEXT, Outcome.NO_CONTEXT, ())
-            )
+            answer = self._answer(question, evidence, stages, usage) if evidence else _UNKNOWN
+            if not self._is_current(answer):
+                as_of = self._store.stats().as_of
+                evidence = self._find_evidence(question, top_k, where, stages)
+                answer = _quoted(evidence, answer.outcome) if evidence else _UNKNOWN
         except Exception:
             self._metrics.requests.labels("error").inc()
             raise
@@ -116,6 +117,14 @@ class AnswerService:
         with stages.timed("weigh"):
             return weigh_evidence(question, embedding, hits, self._embedder)
 
+    def _is_current(self, answer: Answer) -> bool:
+        """A model may write for seconds: what it was given may be changed or deleted by then."""
+        for citation in answer.citations:
+            stored = self._store.get(citation.document_id)
+            if stored is None or stored.document.version != Version(citation.revision, citation.updated_at):
+                return False
+        return True
+
     def _answer(self, question: str, evidence: Sequence[Evidence], stages: _Stages, usage: _Usage) -> Answer:
         try:
             with stages.timed("prompt"):
@@ -128,10 +137,14 @@ class AnswerService:
             usage.output_tokens = self._llm.count_tokens(generated) if generated else 0
         except LLMUnavailable as error:
             log.warning("answering with a quote: the language model is away", extra={"reason": str(error)})
-            grounded = quote(evidence)
-            return Answer(grounded.text, Outcome.DEGRADED, grounded.citations)
+            return _quoted(evidence, Outcome.DEGRADED)
         with stages.timed("ground"):
             grounded = ground(generated, question, evidence)
         self._metrics.sentences_replaced.inc(grounded.replaced)
         log.debug("grounded", extra={"generated": generated, "replaced": grounded.replaced})
         return Answer(grounded.text, Outcome.ANSWERED, grounded.citations)
+
+
+def _quoted(evidence: Sequence[Evidence], outcome: Outcome) -> Answer:
+    grounded = quote(evidence)
+    return Answer(grounded.text, outcome, grounded.citations)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
+
+from prometheus_client import CollectorRegistry
+
+from services.api.answering.service import AnswerService
+from shared.domain import Chunk, Document, Outcome, Prompt, SearchFilter, Version
+from shared.embedder.hashing import HashingEmbedder
+from shared.llm.extractive import ExtractiveLLM
+from shared.observability.metrics import ApiMetrics
+from shared.ports import EmbeddedDocument
+from shared.vector_store.memory_store import MemoryStore
+
+QUESTION = "How many people has the earthquake in Velmora killed?"
+MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
+EMBEDDER = HashingEmbedder()
+
+
+class SlowLLM(ExtractiveLLM):
+    """Something happens to the store while it writes."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        self._meanwhile = meanwhile
+
+    def stream(self, prompt: Prompt) -> Generator[str, None, None]:
+        self._meanwhile()
+        yield from super().stream(prompt)
+
+
+def _put(store: MemoryStore, toll: int, revision: int) -> None:
+    text = f"The earthquake in Velmora has killed {toll} people."
+    document = Document("w:1", "wikimedia", "Velmora earthquake", text, "", revision, MOMENT)
+    store.replace([EmbeddedDocument(document, (Chunk("w:1", 0, text, text),), tuple(EMBEDDER.embed([text])))])
+
+
+def _ask(store: MemoryStore, meanwhile: Callable[[], object]) -> tuple[Outcome, str, list[int]]:
+    service = AnswerService(
+        store=store, embedder=EMBEDDER, llm=SlowLLM(meanwhile), metrics=ApiMetrics(CollectorRegistry())
+    )
+    answer = service.ask(QUESTION, top_k=5, where=SearchFilter()).answer
+    return answer.outcome, answer.text, [citation.revision for citation in answer.citations]
+
+
+def test_a_page_that_is_deleted_while_the_model_writes_is_not_quoted() -> None:
+    store = MemoryStore()
+    _put(store, 41, 1)
+    outcome, text, revisions = _ask(store, lambda: store.delete("w:1", Version(2, MOMENT)))
+    assert (outcome, revisions) == (Outcome.NO_CONTEXT, [])
+    assert "41" not in text
+
+
+def test_a_page_that_changes_while_the_model_writes_is_read_again() -> None:
+    store = MemoryStore()
+    _put(store, 41, 1)
+    assert _ask(store, lambda: _put(store, 47, 2)) == (
+        Outcome.ANSWERED,
+        "“The earthquake in Velmora has killed 47 people.” [1]",
+        [2],
+    )
+
+
+def test_what_has_not_changed_is_the_model_s_answer() -> None:
+    store = MemoryStore()
+    _put(store, 41, 1)
+    assert _ask(store, lambda: None) == (
+        Outcome.ANSWERED,
+        "The earthquake in Velmora has killed 41 people [1].",
+        [1],
+    )
