@@ -17,7 +17,7 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
         return min(float(value), _LONGEST)
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

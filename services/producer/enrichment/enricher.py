@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 _RETRY_BASE_SECONDS = 0.25
 _RETRY_CAP_SECONDS = 8.0
+_BRINGS_A_PAGE = ("create", "undelete", "move")
 
 
 class Abandoned(Exception):
@@ -57,7 +58,7 @@ class Enricher:
         self._out_of_service = threading.Event()
 
     def enrich(self, change: Change) -> DocumentEvent | None:
-        """``None`` where the page is gone: its delete event is on its way.
+        """``None`` where the page is gone: the event that says so is on its way.
 
         When the text cannot be had in a few attempts, the event goes with title and comment alone.
 
@@ -66,7 +67,7 @@ class Enricher:
         if change.page is None:
             return change.event
         try:
-            page = self._fetch(change.page, change.event.document.revision)
+            page = self._fetch(change.page, change)
         except (SourceUnavailable, ExtractRefused) as error:
             self._metrics.enrich_failures.inc()
             log.warning(
@@ -74,11 +75,14 @@ class Enricher:
                 extra={"document_id": change.event.document.document_id, "error": str(error)},
             )
             return change.event
-        if page is None or (page.redirect and page.revision > change.event.document.revision):
+        if page is None or _has_left(page, change):
             return None
         return adopt(change, page, self._policy.max_chars)
 
-    def _fetch(self, page: Page, revision: int) -> PageText | None:
+    def _fetch(self, page: Page, change: Change) -> PageText | None:
+        revision = change.event.document.revision
+        # The API's database may be behind the stream, so that it does not know a new page yet.
+        must_exist = change.event.document.attributes.get("change_kind") in _BRINGS_A_PAGE
         backoff = Backoff(_RETRY_BASE_SECONDS, _RETRY_CAP_SECONDS, self._rng)
         # While the service is away each event gets one attempt, so that the stream does not stand still.
         attempts = 1 if self._out_of_service.is_set() else self._policy.attempts
@@ -95,7 +99,9 @@ class Enricher:
                     raise
             else:
                 self._out_of_service.clear()
-                if text is None or text.revision >= revision:
+                if text is None and not must_exist:
+                    return None
+                if text is not None and text.revision >= revision:
                     return text
                 if attempt == attempts:
                     raise SourceUnavailable(f"revision {revision} has not reached the API yet")
@@ -105,3 +111,16 @@ class Enricher:
     def _pause(self, seconds: float) -> None:
         if self._wait(seconds):
             raise Abandoned
+
+
+def _has_left(page: PageText, change: Change) -> bool:
+    """Whether a later event takes the page away, or may do so: it became a redirect, or moved to another
+    namespace. Adopting that revision would make the event a duplicate. A page that is asked for by title
+    stays in its namespace."""
+    document = change.event.document
+    moved = (
+        change.page is not None
+        and change.page.page_id is not None
+        and page.namespace != document.attributes.get("namespace")
+    )
+    return page.revision > document.revision and (page.redirect or moved)

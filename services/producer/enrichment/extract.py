@@ -36,6 +36,7 @@ class PageText:
     """Text, title and version of one page at one moment: they belong together."""
 
     title: str
+    namespace: int
     text: str
     revision: int
     saved_at: datetime
@@ -85,6 +86,8 @@ class ExtractClient:
                 body = _read_json(response)
         except httpx.HTTPError as error:
             raise SourceUnavailable(f"{type(error).__name__}: {error}") from None
+        except httpx.InvalidURL as error:  # a title of more than 64 kB
+            raise ExtractRefused(str(error)) from None
         return _page_text(body, wait)
 
     def _parameters(self, page: Page) -> dict[str, str]:
@@ -130,6 +133,7 @@ def _page_text(body: Fields, wait: float | None) -> PageText | None:
         revision = page.identifier("lastrevid")
         return PageText(
             title=page.text("title"),
+            namespace=page.integer("ns"),
             text=(page.optional_text("extract") or "").strip(),
             revision=revision,
             saved_at=page.first("revisions").time("timestamp"),

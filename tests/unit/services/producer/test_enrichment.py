@@ -42,7 +42,8 @@ CHANGE = Change(
         Document(
             "enwiki:7", "wikimedia", "Dora Maar", "Dora Maar was edited: fix.",
             PAGE.permalink + "100", 100, NOW,
-            {"wiki": "enwiki", "user": "Ada", "comment": "fix", "minor": True, "bot": False},
+            {"wiki": "enwiki", "namespace": 0, "change_kind": "edit", "user": "Ada", "comment": "fix",
+             "minor": True, "bot": False},
         ),
     ),
     PAGE,
@@ -104,7 +105,7 @@ class Bench:
 def test_the_request_is_mediawikis_extract_call() -> None:
     api = Api(answer())
     assert api.client.fetch(PAGE) == PageText(
-        "Dora Maar", "A photographer.", 100, datetime(2026, 11, 22, 9, 29, 59, tzinfo=UTC), False
+        "Dora Maar", 0, "A photographer.", 100, datetime(2026, 11, 22, 9, 29, 59, tzinfo=UTC), False
     )
     (request,) = api.requests
     assert str(request.url.copy_with(query=None)) == "https://en.wikipedia.org/w/api.php"
@@ -237,6 +238,33 @@ def test_a_page_that_has_become_a_redirect_is_dropped() -> None:
     assert Bench(answer(lastrevid=101, redirect=True, extract="")).enricher.enrich(CHANGE) is None
 
 
+def test_a_page_that_has_moved_to_another_namespace_is_left_to_its_move_event() -> None:
+    # The move's revision, adopted now, would have the version of the move event and make it a duplicate.
+    moved = answer(lastrevid=101, ns=118, title="Draft:Dora Maar")
+    assert Bench(moved).enricher.enrich(CHANGE) is None
+
+
+@pytest.mark.parametrize("kind", ["create", "undelete", "move"])
+def test_a_page_that_the_api_does_not_know_yet_is_asked_for_again(kind: str) -> None:
+    missing = {"query": {"pages": [{"pageid": 7, "missing": True}]}}
+    document = CHANGE.event.document
+    attributes = {**document.attributes, "change_kind": kind}
+    change = Change(replace(CHANGE.event, document=replace(document, attributes=attributes)), PAGE)
+    event = Bench(missing, answer()).enricher.enrich(change)
+    assert event is not None
+    assert event.document.text == "A photographer."
+    assert Bench(missing).enricher.enrich(change) == change.event, (
+        "its delete event is behind it in the stream"
+    )
+
+
+def test_a_title_too_long_for_an_address_does_not_stop_the_stream() -> None:
+    page = replace(PAGE, page_id=None, title="x" * 70_000)
+    bench = Bench(answer())
+    assert bench.enricher.enrich(replace(CHANGE, page=page)) == CHANGE.event
+    assert bench.failures == 1
+
+
 def test_a_delete_is_not_enriched() -> None:
     bench = Bench(answer())
     delete = Change(replace(CHANGE.event, op=Operation.DELETE), None)
@@ -245,7 +273,7 @@ def test_a_delete_is_not_enriched() -> None:
 
 
 def text_of(**changed: Any) -> PageText:
-    return replace(PageText("Dora Maar", "A photographer.", 100, EARLIER, False), **changed)
+    return replace(PageText("Dora Maar", 0, "A photographer.", 100, EARLIER, False), **changed)
 
 
 def test_the_same_revision_keeps_the_events_time() -> None:
@@ -258,7 +286,7 @@ def test_a_newer_revision_brings_its_version_title_and_address() -> None:
     document = adopt(CHANGE, text_of(revision=105, title="Theodora"), 1_000).document
     assert (document.revision, document.updated_at, document.title) == (105, EARLIER, "Theodora")
     assert document.url == f"{PAGE.permalink}105"
-    assert document.attributes == {"wiki": "enwiki", "bot": False}
+    assert document.attributes == {"wiki": "enwiki", "namespace": 0, "change_kind": "edit", "bot": False}
 
 
 def test_a_page_without_text_keeps_the_sentence() -> None:
