@@ -91,10 +91,12 @@ def choose_source(settings: ProducerSettings, probe: Probe | None = None) -> Sou
 def start_position(
     settings: ProducerSettings, source: Source, stored: Position | None, now: datetime
 ) -> Position:
-    """``SOURCE_SINCE`` where it is given, else the stored cursor, else the source's beginning."""
+    """The stored cursor; on the first start ``SOURCE_SINCE`` where it is given, else the source's beginning."""
+    if stored is not None:
+        return stored
     if settings.source_since is not None:
         return Position(since_milliseconds(settings.source_since, now))
-    return stored or source.initial(now)
+    return source.initial(now)
 
 
 def probe_stream(client: httpx.Client, url: str) -> str | None:

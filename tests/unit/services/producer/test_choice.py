@@ -61,7 +61,8 @@ def test_where_to_start() -> None:
     assert start_position(settings(), live, None, NOW) == Position(NOW_MS)
     assert start_position(settings(), replay, None, NOW) == Position(0)
     assert start_position(settings(), live, stored, NOW) == stored
-    assert start_position(settings(source_since="1h"), live, stored, NOW) == Position(NOW_MS - 3_600_000)
+    assert start_position(settings(source_since="1h"), live, None, NOW) == Position(NOW_MS - 3_600_000)
+    assert start_position(settings(source_since="1h"), live, stored, NOW) == stored, "a restart skips nothing"
 
 
 @pytest.mark.parametrize(
@@ -98,6 +99,7 @@ def test_the_probe_judges_what_answers(answer: httpx.Response | Exception, usabl
         ("Sun, 22 Nov 2026 09:30:07 GMT", 7.0),
         ("Sun, 22 Nov 2026 09:00:00 GMT", 0.0),
         ("Sun, 22 Nov 2026 09:30:07 -0000", 7.0),
+        ("Mon,Jan +99999999999 10:10 99", None),
     ],
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
