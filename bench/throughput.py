@@ -136,7 +136,7 @@ def main() -> None:
             begun = time.perf_counter()
             _send(producer, kafka.topic, batch)
             while _indexed(port) < before + arguments.documents:
-                time.sleep(0.02)
+                time.sleep(0.2)
             through = arguments.documents / (time.perf_counter() - begun)
             ratios.append(through / encoder)
             print(f"{number + 1:5}  {encoder:9.1f}  {through:11.1f}  {ratios[-1]:5.2f}", flush=True)

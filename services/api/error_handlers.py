@@ -27,6 +27,7 @@ from shared.observability.tracing import current_trace_id
 log = logging.getLogger(__name__)
 
 _RETRY_AFTER_SECONDS = 5
+_NOT_JSON = "not valid JSON: it is not UTF-8, too deeply nested, or holds too long a number"
 
 _UNAVAILABLE: dict[type[RetryableError], str] = {
     BrokerUnavailable: "The message broker does not answer; nothing is confirmed, send the request again.",
@@ -92,6 +93,9 @@ async def _validation(_request: Request, error: Exception) -> Response:
 
 async def _http(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, (ValueError, RecursionError)):
+        # FastAPI's 400 for what Python's parser refuses otherwise than with a syntax error.
+        return problem(422, _NOT_JSON, errors=[{"field": "", "message": _NOT_JSON}])
     return problem(error.status_code, str(error.detail), headers=error.headers)
 
 

@@ -105,6 +105,18 @@ def test_a_wrong_method_names_the_right_one(api: Api) -> None:
     assert response.json()["title"] == "Method Not Allowed"
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'{"question":"\xff"}', b"[" * 8000, b'{"question":"x","top_k":' + b"1" * 5000 + b"}"],
+    ids=["not UTF-8", "nested", "long number"],
+)
+def test_a_body_that_the_parser_chokes_on_is_a_wrong_body(api: Api, body: bytes) -> None:
+    response = api.client.post("/v1/ask", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 422
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["errors"][0]["message"].startswith("not valid JSON")
+
+
 def test_a_body_that_announces_too_much_is_refused(api: Api) -> None:
     response = api.client.post("/v1/ask", content=b"x" * (MAX_BODY_BYTES + 1))
     assert response.status_code == 413
