@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,12 +10,15 @@ from dataclasses import dataclass
 from shared.errors import RagError
 from shared.ports import Clock
 
+log = logging.getLogger(__name__)
+
 Check = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReport:
-    """``failures`` by the name of the check; empty means ready."""
+    """``failures``: why, by the name of the check; empty means ready. The reasons name addresses and
+    paths, so they are for the log and not for whoever asks."""
 
     checks: tuple[str, ...]
     failures: Mapping[str, str]
@@ -42,7 +46,11 @@ class Readiness:
     def report(self) -> ReadinessReport:
         with self._lock:
             if self._report is None or self._clock.monotonic() - self._reported_at >= self._max_age:
+                before = self._report.failures if self._report else {}
                 self._report = self._run()
+                for name, reason in self._report.failures.items():
+                    if name not in before:
+                        log.warning("not ready", extra={"check": name, "reason": reason})
                 self._reported_at = self._clock.monotonic()
             return self._report
 

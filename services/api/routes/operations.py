@@ -31,7 +31,7 @@ def operations_router() -> APIRouter:
         report = await run(deps.readiness.report)
         body: dict[str, Any] = {
             "status": "ok" if report.ready else "unavailable",
-            "checks": {name: report.failures.get(name, "ok") for name in report.checks},
+            "checks": {name: "unavailable" if name in report.failures else "ok" for name in report.checks},
         }
         return JSONResponse(body, 200 if report.ready else 503)
 

@@ -49,14 +49,18 @@ def test_ready_names_each_check(api: Api) -> None:
     assert response.json() == {"status": "ok", "checks": {"store": "ok", "broker": "ok"}}
 
 
-def test_not_ready_says_which_dependency_and_recovers(api: Api) -> None:
-    api.failing_checks["broker"] = BrokerUnavailable("no broker answers")
+def test_not_ready_says_which_dependency_and_recovers(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    api.failing_checks["broker"] = BrokerUnavailable("no broker answers on 10.0.0.7:9092")
     response = api.anonymous.get("/health/ready")
     assert response.status_code == 503
     assert response.json() == {
         "status": "unavailable",
-        "checks": {"store": "ok", "broker": "no broker answers"},
+        "checks": {"store": "ok", "broker": "unavailable"},
     }
+    api.clock.seconds += 1
+    api.anonymous.get("/health/ready")
+    (record,) = [record for record in caplog.records if record.message == "not ready"]
+    assert vars(record)["reason"] == "no broker answers on 10.0.0.7:9092", "the log tells why, once"
     api.failing_checks.clear()
     api.clock.seconds += 1
     assert api.anonymous.get("/health/ready").status_code == 200
