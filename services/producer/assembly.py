@@ -63,7 +63,6 @@ def assemble(environment: Environment, start: Position) -> Parts:
         environment.stream_client,
         StreamTuning(
             url=source.stream_url,
-            restart=lambda: source.initial(environment.clock.now()),
             rewind=settings.source_rewind,
             max_event_bytes=line_bytes,
         ),

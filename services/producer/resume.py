@@ -29,6 +29,15 @@ def rewound(position: Position, rewind: timedelta) -> Position:
     return Position(position.since_ms, rewind_event_id(position.last_event_id, rewind))
 
 
+def by_time(position: Position, rewind: timedelta) -> Position:
+    """For a server that does not know the topics of the id: a time before which all was read."""
+    if position.last_event_id is None:
+        return position
+    times = [entry["timestamp"] for entry in _parse(position.last_event_id) if "timestamp" in entry]
+    step = round(rewind / timedelta(milliseconds=1))
+    return Position(max(0, min(times) - step) if times else position.since_ms)
+
+
 def is_event_id(text: str) -> bool:
     """Whether this is an EventStreams id: a JSON list that names topics and places in them."""
     try:

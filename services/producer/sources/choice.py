@@ -91,7 +91,7 @@ def choose_source(settings: ProducerSettings, probe: Probe | None = None) -> Sou
 def start_position(
     settings: ProducerSettings, source: Source, stored: Position | None, now: datetime
 ) -> Position:
-    """The stored cursor; on the first start ``SOURCE_SINCE`` where it is given, else the source's beginning."""
+    """The stored cursor; on the first start ``SOURCE_SINCE`` if it is given, else the source's beginning."""
     if stored is not None:
         return stored
     if settings.source_since is not None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 import httpx
 from prometheus_client import Counter
 
-from services.producer.resume import Position, is_event_id, rewound
+from services.producer.resume import Position, by_time, is_event_id, rewound
 from services.producer.retry_after import retry_after_seconds
 from services.producer.sources.sse import ConnectionRefused, SseConnection, connect
 from shared.ports import Clock
@@ -33,10 +33,7 @@ class SourceEvent:
 
 @dataclass(frozen=True, slots=True)
 class StreamTuning:
-    """``restart`` is where to go on when the server no longer knows our position."""
-
     url: str
-    restart: Callable[[], Position]
     rewind: timedelta
     max_event_bytes: int
 
@@ -161,10 +158,11 @@ class EventStream:
             if self._position.last_event_id is not None:
                 self._stale_cursors.inc()
                 log.error(
-                    "the source does not know the stored position: events since then are skipped",
+                    "the source does not know the stored position: going on by its time; what the source"
+                    " no longer keeps is lost",
                     extra={"position": self._position.last_event_id},
                 )
-                self._position = self._tuning.restart()
+                self._position = by_time(self._position, self._tuning.rewind)
                 return problem, asked or 0.0
             log.error("the source does not know the stream: check WIKIMEDIA_STREAMS and its address")
             return problem, _HOPELESS_SECONDS

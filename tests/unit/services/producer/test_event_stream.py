@@ -61,7 +61,7 @@ class Bench:
         self._left = len(responses)
         self.events = EventStream(
             httpx.Client(transport=httpx.MockTransport(self._respond)),
-            StreamTuning("http://stream/v2/stream/x", lambda: Position(77), timedelta(seconds=5), 1_000_000),
+            StreamTuning("http://stream/v2/stream/x", timedelta(seconds=5), 1_000_000),
             start,
             backoff=Backoff(0.5, 60.0, random.Random(1)),
             clock=self.clock,
@@ -162,7 +162,7 @@ def test_a_stale_cursor_is_said_counted_and_left(status: int, caplog: pytest.Log
     bench.read()
     assert bench.metrics.stale_cursors._value.get() == 1
     assert bench.resumed_at == [4_000, None]
-    assert bench.requests[1].url.params["since"] == "77"
+    assert bench.requests[1].url.params["since"] == "4000", "by time, as much as the server still has"
     assert any(record.levelno == logging.ERROR for record in caplog.records)
 
 

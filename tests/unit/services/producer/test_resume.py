@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.producer.resume import Position, is_event_id, rewind_event_id, rewound
+from services.producer.resume import Position, by_time, is_event_id, rewind_event_id, rewound
 
 REWIND = timedelta(seconds=5)
 
@@ -91,3 +91,16 @@ def test_every_topic_gets_a_time_and_none_goes_forward(times: list[int | None], 
     for item, time in zip(result, times, strict=True):
         assert item["timestamp"] == max(0, (earliest if time is None else time) - milliseconds)
         assert "offset" not in item
+
+
+@pytest.mark.parametrize(
+    ("entries", "since_ms"),
+    [
+        ([entry("a", timestamp=20_000), entry("b", timestamp=10_000), entry("c", offset=-1)], 5_000),
+        ([entry("a", offset=7)], 1_000),
+    ],
+)
+def test_a_position_that_the_server_does_not_know_becomes_a_time(
+    entries: list[dict[str, object]], since_ms: int
+) -> None:
+    assert by_time(Position(1_000, json.dumps(entries)), REWIND) == Position(since_ms)
