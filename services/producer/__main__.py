@@ -52,7 +52,7 @@ def main(lifecycle: Lifecycle) -> None:
 
     ensure_topics(kafka, _TOPICS_TIMEOUT)
     source = choose_source(settings)
-    cursor = CursorFile(settings.data_dir / "producer" / "cursor.json", source.key)
+    cursor = CursorFile(settings.data_dir / "producer", source.key)
     clock = SystemClock()
     producer = build_producer(kafka, "producer")
     lifecycle.on_close("kafka producer", producer.close)

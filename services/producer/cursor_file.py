@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -13,30 +14,33 @@ log = logging.getLogger(__name__)
 
 
 class CursorFile:
-    """Belongs to one source and its streams: a cursor of another one is not read.
+    """Each source, with its streams, has its own file in ``folder``, so that a detour to another one
+    (``SOURCE=auto``) does not cost the position in the first.
 
     :raises OSError: from the constructor and ``save``, where the folder cannot be written.
     """
 
-    def __init__(self, path: Path, source_key: str) -> None:
-        self._path = path
+    def __init__(self, folder: Path, source_key: str) -> None:
+        self.path = folder / f"cursor-{hashlib.sha256(source_key.encode()).hexdigest()[:12]}.json"
         self._key = source_key
         self._saved: Position | None = None
-        path.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
 
     def load(self) -> Position | None:
         try:
-            body = json.loads(self._path.read_bytes())
+            body = json.loads(self.path.read_bytes())
         except FileNotFoundError:
             return None
         except ValueError as error:
             log.warning("the cursor file is damaged and is ignored", extra={"error": str(error)})
             return None
-        if not isinstance(body, dict) or body.get("source") != self._key:
-            log.info("the stored cursor belongs to another source and is ignored")
-            return None
+        body = body if isinstance(body, dict) else {}
         since, event_id = body.get("since_ms"), body.get("last_event_id")
-        if type(since) is not int or not (event_id is None or _usable(event_id)):
+        if (
+            body.get("source") != self._key
+            or type(since) is not int
+            or not (event_id is None or _usable(event_id))
+        ):
             log.warning("the cursor file is damaged and is ignored")
             return None
         return Position(since, event_id)
@@ -45,7 +49,7 @@ class CursorFile:
         """Replace the file atomically; a crash leaves the old cursor or the new one."""
         if position == self._saved:
             return
-        temporary = self._path.with_suffix(".tmp")
+        temporary = self.path.with_suffix(".tmp")
         with temporary.open("w", encoding="utf-8") as file:
             json.dump(
                 {
@@ -57,7 +61,7 @@ class CursorFile:
             )
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(self._path)
+        temporary.replace(self.path)
         self._saved = position
 
 

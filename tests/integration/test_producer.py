@@ -195,7 +195,7 @@ def test_kill_9_in_mid_stream_loses_nothing(stack: Stack, sent: int) -> None:
         os.kill(process.pid, signal.SIGKILL)
         process.wait(10)
     assert sent <= len(set(stack.ids())) < total, "killed in mid-stream"
-    cursor = Path(stack.environment["DATA_DIR"], "producer", "cursor.json")
+    (cursor,) = Path(stack.environment["DATA_DIR"], "producer").glob("cursor-*.json")
     assert json.loads(cursor.read_text())["source"].startswith(stack.server.url)
     with stack.run(ENRICH="extract"):
         wait_until(lambda: f"event-{total - 1}" in stack.ids(), 60, "the last event", 0.5)

@@ -15,7 +15,7 @@ POSITION = Position(5, EVENT_ID)
 
 
 def cursor(tmp_path: Path, key: str = "http://stream/v2/stream/x") -> CursorFile:
-    return CursorFile(tmp_path / "producer" / "cursor.json", key)
+    return CursorFile(tmp_path / "producer", key)
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
@@ -30,13 +30,19 @@ def test_another_sources_cursor_is_not_read(tmp_path: Path) -> None:
     assert cursor(tmp_path, "http://stream/v2/stream/y").load() is None
 
 
+def test_another_sources_cursor_is_not_overwritten(tmp_path: Path) -> None:
+    cursor(tmp_path).save(POSITION)
+    cursor(tmp_path, "http://replay/v2/stream/x").save(Position(0))
+    assert cursor(tmp_path).load() == POSITION, "SOURCE=auto may go to the replay and come back"
+    assert cursor(tmp_path, "http://replay/v2/stream/x").load() == Position(0)
+
+
 def test_an_unchanged_position_is_not_written_again(tmp_path: Path) -> None:
     file = cursor(tmp_path)
     file.save(POSITION)
-    path = tmp_path / "producer" / "cursor.json"
-    path.unlink()
+    file.path.unlink()
     file.save(POSITION)
-    assert not path.exists()
+    assert not file.path.exists()
 
 
 @pytest.mark.parametrize(
@@ -49,7 +55,7 @@ def test_a_damaged_file_is_said_and_ignored(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = cursor(tmp_path)
-    (tmp_path / "producer" / "cursor.json").write_bytes(content)
+    file.path.write_bytes(content)
     with caplog.at_level(logging.INFO):
         assert file.load() is None
     assert "ignored" in caplog.text
