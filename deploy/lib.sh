@@ -26,8 +26,9 @@ is_new_enough() {
 }
 
 find_python() {
-  local candidate
-  for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3 python}; do
+  local candidate candidates=(python3.13 python3.12 python3.11 python3 python)
+  [ -z "${PYTHON-}" ] || candidates=("$PYTHON")
+  for candidate in "${candidates[@]}"; do
     if is_new_enough "$candidate"; then
       printf '%s\n' "$candidate"
       return
@@ -38,7 +39,8 @@ find_python() {
 
 create_venv() {
   local python
-  if [ -d "$VENV" ] && is_new_enough "$(venv_python)"; then
+  # Without python3-venv, Debian leaves half an environment behind, without pip.
+  if is_new_enough "$(venv_python)" && "$(venv_python)" -c 'import pip' >/dev/null 2>&1; then
     return
   fi
   python=$(find_python) || exit 1

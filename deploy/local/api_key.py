@@ -8,6 +8,8 @@ from pathlib import Path
 
 from shared.errors import ConfigurationError
 
+_HEADER = "# One API key a line. Made by start.sh."
+
 
 def ensure_api_key(path: Path) -> str:
     """The first key in ``path``; a new file with a new key where there is none.
@@ -21,7 +23,7 @@ def ensure_api_key(path: Path) -> str:
         return read_api_key(path)
     key = secrets.token_urlsafe(32)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"# One API key a line. Made by start.sh.\n{key}\n")
+        file.write(f"{_HEADER}\n{key}\n")
     return key
 
 
@@ -35,3 +37,11 @@ def read_api_key(path: Path) -> str:
     if not keys:
         raise ConfigurationError(f"API_KEYS_FILE={path}: holds no key; write one a line, or remove the file")
     return keys[0]
+
+
+def is_made_by_us(path: Path) -> bool:
+    """Whether ``ensure_api_key`` made the file, and not the user."""
+    try:
+        return path.read_text(encoding="utf-8").startswith(_HEADER)
+    except (OSError, UnicodeDecodeError):
+        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 
+from deploy.local.api_key import is_made_by_us
 from deploy.local.configuration import Stack
 from deploy.local.summary import display_path
 from deploy.local.supervisor import Supervisor
@@ -36,6 +37,8 @@ def _agree(stack: Stack) -> None:
 def remove_data(stack: Stack) -> None:
     """Only what the stack writes: a user may have chosen a data folder that holds other things."""
     for item in stack.own_files():
+        if item == stack.key_file and not is_made_by_us(item):
+            continue
         if item.is_dir() and not item.is_symlink():
             shutil.rmtree(item)
         else:

@@ -133,13 +133,22 @@ def test_clean_removes_what_the_stack_writes_and_nothing_else(
     somewhere: dict[str, str], tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    for name in ("run/stack.json", "logs/api.log", "store/documents.sqlite", "api-keys", "mine/thesis.txt"):
+    for name in ("run/stack.json", "logs/api.log", "store/documents.sqlite", "mine/thesis.txt"):
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / name).write_text("{}")
+    ensure_api_key(data / "api-keys")
     result = run_script("stop.sh", "--clean", "--yes", environment=somewhere)
     assert result.returncode == 0
     assert sorted(path.name for path in data.iterdir()) == ["mine"]
     assert "left mine in" in result.stdout
+
+
+def test_clean_leaves_a_key_file_that_the_user_made(somewhere: dict[str, str], tmp_path: Path) -> None:
+    mine = tmp_path / "my-keys"
+    mine.write_text("a-key-of-mine\n")
+    environment = {**somewhere, "API_KEYS_FILE": str(mine)}
+    assert run_script("stop.sh", "--clean", "--yes", environment=environment).returncode == 0
+    assert mine.read_text() == "a-key-of-mine\n"
 
 
 def test_logs_lists_and_shows(somewhere: dict[str, str], tmp_path: Path) -> None:
