@@ -42,11 +42,13 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Where a page's text is found. ``permalink`` wants a revision id at its end."""
+    """Where a page's text is found. ``permalink`` wants a revision id at its end; ``revision`` is the
+    oldest that will do, ``None`` where the event names none."""
 
     domain: str
     title: str
     permalink: str
+    revision: int | None = None
     page_id: int | None = None
 
 
@@ -70,3 +72,8 @@ def permalink(rules: Rules, domain: str, title: str) -> str:
     if not _HOST_NAME.fullmatch(domain):
         return ""
     return f"https://{domain}/w/index.php?title={name}&oldid="
+
+
+def without_revision(link: str) -> str:
+    """The address of the page itself, from its ``permalink``."""
+    return link.removesuffix("oldid=").rstrip("?&")

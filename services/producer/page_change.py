@@ -12,6 +12,7 @@ from shared.errors import InvalidEvent, InvalidReason
 from shared.events import DocumentEvent, Operation
 
 KINDS = ("create", "edit", "move", "delete", "undelete", "visibility_change")
+_SAME_REVISION = ("delete", "undelete", "visibility_change")
 
 
 def normalize_page_change(body: Fields, rules: Rules) -> tuple[Change, ...] | DropReason:
@@ -54,16 +55,18 @@ def normalize_page_change(body: Fields, rules: Rules) -> tuple[Change, ...] | Dr
             text="" if gone else _sentence(kind, title, attributes),
             url=f"{link}{revision_id}" if link else "",
             revision=revision_id,
-            updated_at=_changed_at(body, occurred_at),
+            updated_at=_changed_at(body, kind, occurred_at),
             attributes=attributes,
         ),
     )
-    return (Change(event, None if gone else Page(domain, title, link, page_id)),)
+    return (Change(event, None if gone else Page(domain, title, link, revision_id, page_id)),)
 
 
-def _changed_at(body: Fields, fallback: datetime) -> datetime:
-    """When the change was made; a page_change without it is as old as its message."""
-    return body.time("dt") if body.optional_text("dt") else fallback
+def _changed_at(body: Fields, kind: str, sent_at: datetime) -> datetime:
+    """When the change was made, as far as the event says so. Where a revision id is reused the time
+    orders the changes, so the message's is taken: ``dt`` has whole seconds."""
+    changed_at = body.time("dt") if body.optional_text("dt") else sent_at
+    return max(changed_at, sent_at) if kind in _SAME_REVISION else changed_at
 
 
 def _is_bot(body: Fields) -> bool:

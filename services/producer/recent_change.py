@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from services.producer.changes import Change, DropReason, Page, Rules, permalink
+from services.producer.changes import Change, DropReason, Page, Rules, permalink, without_revision
 from services.producer.fields import Fields
 from services.producer.namespaces import namespace_of_target
 from services.producer.sentences import describe_change
@@ -66,6 +66,7 @@ class _Entry:
 
     def change(self, op: Operation, rules: Rules) -> Change:
         link = permalink(rules, self.domain, self.title)
+        borrowed = self.kind not in _KINDS.values()
         delete = op is Operation.DELETE
         comment = self.attributes.get("comment")
         moved_from = self.attributes.get("moved_from")
@@ -77,7 +78,7 @@ class _Entry:
             source="wikimedia",
             title=self.title,
             text="" if delete else text,
-            url=f"{link}{self.revision}" if link else "",
+            url=without_revision(link) if borrowed or not link else f"{link}{self.revision}",
             revision=self.revision,
             updated_at=self.occurred_at,
             attributes={
@@ -89,7 +90,10 @@ class _Entry:
             },
         )
         event = DocumentEvent(op, self.event_id, self.occurred_at, document)
-        return Change(event, None if delete else Page(self.domain, self.title, link))
+        return Change(
+            event,
+            None if delete else Page(self.domain, self.title, link, None if borrowed else self.revision),
+        )
 
 
 def normalize_recent_change(

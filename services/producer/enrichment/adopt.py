@@ -24,17 +24,18 @@ def adopt(change: Change, page: PageText, max_chars: int) -> DocumentEvent:
     if not page.text:
         return event
     text = cut_at_sentence(page.text, max_chars)
-    if page.revision <= document.revision:
-        return replace(event, document=replace(document, text=text))
-    attributes = {name: value for name, value in document.attributes.items() if name not in _OF_ONE_REVISION}
     link = change.page.permalink if change.page else ""
+    url = f"{link}{page.revision}" if link else ""
+    if page.revision <= document.revision:
+        return replace(event, document=replace(document, text=text, url=url))
+    attributes = {name: value for name, value in document.attributes.items() if name not in _OF_ONE_REVISION}
     return replace(
         event,
         document=replace(
             document,
             text=text,
             title=page.title,
-            url=f"{link}{page.revision}" if link else "",
+            url=url,
             revision=page.revision,
             updated_at=page.saved_at,
             attributes=attributes,

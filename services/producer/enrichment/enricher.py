@@ -6,14 +6,14 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.producer.changes import Change, Page
 from services.producer.enrichment.adopt import adopt
 from services.producer.enrichment.extract import ExtractClient, ExtractRefused, PageText
 from services.producer.enrichment.rate_limit import RateLimiter
 from shared.errors import SourceUnavailable
-from shared.events import DocumentEvent
+from shared.events import DocumentEvent, Operation
 from shared.observability.metrics import ProducerMetrics
 from shared.resilience.backoff import Backoff
 
@@ -67,7 +67,7 @@ class Enricher:
         if change.page is None:
             return change.event
         try:
-            page = self._fetch(change.page, change)
+            page = self._fetch(change.page, must_exist=_brings_a_page(change))
         except (SourceUnavailable, ExtractRefused) as error:
             self._metrics.enrich_failures.inc()
             log.warning(
@@ -77,12 +77,13 @@ class Enricher:
             return change.event
         if page is None or _has_left(page, change):
             return None
+        if page.redirect:
+            document = replace(change.event.document, text="")
+            return replace(change.event, op=Operation.DELETE, document=document)
         return adopt(change, page, self._policy.max_chars)
 
-    def _fetch(self, page: Page, change: Change) -> PageText | None:
-        revision = change.event.document.revision
-        # The API's database may be behind the stream, so that it does not know a new page yet.
-        must_exist = change.event.document.attributes.get("change_kind") in _BRINGS_A_PAGE
+    def _fetch(self, page: Page, *, must_exist: bool) -> PageText | None:
+        """The API's database may be behind the stream, so that it does not know a new page yet."""
         backoff = Backoff(_RETRY_BASE_SECONDS, _RETRY_CAP_SECONDS, self._rng)
         # While the service is away each event gets one attempt, so that the stream does not stand still.
         attempts = 1 if self._out_of_service.is_set() else self._policy.attempts
@@ -101,16 +102,20 @@ class Enricher:
                 self._out_of_service.clear()
                 if text is None and not must_exist:
                     return None
-                if text is not None and text.revision >= revision:
+                if text is not None and (page.revision is None or text.revision >= page.revision):
                     return text
                 if attempt == attempts:
-                    raise SourceUnavailable(f"revision {revision} has not reached the API yet")
+                    raise SourceUnavailable("the change has not reached the API yet")
             self._pause(backoff.next_delay())
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _pause(self, seconds: float) -> None:
         if self._wait(seconds):
             raise Abandoned
+
+
+def _brings_a_page(change: Change) -> bool:
+    return change.event.document.attributes.get("change_kind") in _BRINGS_A_PAGE
 
 
 def _has_left(page: PageText, change: Change) -> bool:

@@ -33,7 +33,9 @@ from shared.observability.metrics import ProducerMetrics
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 EARLIER = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
-PAGE = Page("en.wikipedia.org", "Dora Maar", "https://en.wikipedia.org/w/index.php?title=Dora_Maar&oldid=", 7)
+PAGE = Page(
+    "en.wikipedia.org", "Dora Maar", "https://en.wikipedia.org/w/index.php?title=Dora_Maar&oldid=", 100, 7
+)
 CHANGE = Change(
     DocumentEvent(
         Operation.UPSERT,
@@ -263,6 +265,24 @@ def test_a_title_too_long_for_an_address_does_not_stop_the_stream() -> None:
     bench = Bench(answer())
     assert bench.enricher.enrich(replace(CHANGE, page=page)) == CHANGE.event
     assert bench.failures == 1
+
+
+def test_a_restored_page_has_an_older_revision_than_the_one_that_its_log_entry_borrowed() -> None:
+    page = replace(PAGE, page_id=None, revision=None)
+    event = Bench(answer(lastrevid=42)).enricher.enrich(Change(CHANGE.event, page))
+    assert event is not None
+    assert event.document.text == "A photographer."
+    assert event.document.version == CHANGE.event.document.version
+    assert event.document.url == f"{PAGE.permalink}42"
+
+
+def test_an_edit_that_makes_a_page_a_redirect_removes_it() -> None:
+    # recentchange does not say that a page is a redirect.
+    page = replace(PAGE, page_id=None)
+    event = Bench(answer(redirect=True, extract="")).enricher.enrich(Change(CHANGE.event, page))
+    assert event is not None
+    assert (event.op, event.document.text) == (Operation.DELETE, "")
+    assert event.document.version == CHANGE.event.document.version
 
 
 def test_a_delete_is_not_enriched() -> None:

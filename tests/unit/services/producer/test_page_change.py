@@ -80,6 +80,13 @@ def test_without_a_time_of_its_own_the_messages_counts() -> None:
     assert format_time(only(page_change(dt=None)).event.document.updated_at) == "2026-11-22T09:30:00.250Z"
 
 
+@pytest.mark.parametrize("kind", ["delete", "undelete", "visibility_change"])
+def test_what_reuses_a_revision_is_ordered_by_the_more_exact_time_of_the_message(kind: str) -> None:
+    # `dt` has whole seconds: a delete and an undelete within one would have the same version.
+    document = only(page_change(kind)).event.document
+    assert format_time(document.updated_at) == "2026-11-22T09:30:00.250Z"
+
+
 def test_odd_titles_and_domains_make_no_odd_links() -> None:
     change = only(page_change(page__page_title='A&B?_#1%_"x"', meta__domain="evil.example/@x"))
     assert change.event.document.url == ""

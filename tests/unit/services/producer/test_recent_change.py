@@ -71,6 +71,16 @@ def test_a_delete_takes_the_highest_revision_seen_on_that_wiki_also_of_what_was_
     assert restored.event.document.revision == 500
 
 
+@pytest.mark.parametrize("entry", [("delete", "restore"), ("move", "move")])
+def test_a_log_entry_borrows_its_revision_and_does_not_link_to_it(entry: tuple[str, str]) -> None:
+    normalizer = Normalizer(ENGLISH)
+    normalizer.normalize(recent_change(title="Another page", revision={"new": 500}))
+    change = changes_of(normalizer, log_entry(*entry, log_params={"target": "Dora Maar"}))[-1]
+    assert change.event.document.url == "https://en.wikipedia.org/w/index.php?title=Dora_Maar"
+    assert change.page is not None
+    assert change.page.revision is None
+
+
 def test_before_any_revision_was_seen_a_delete_cannot_be_ordered() -> None:
     normalizer = Normalizer(ENGLISH)
     normalizer.normalize(recent_change(wiki="dewiki"))
