@@ -32,7 +32,7 @@ STOP_WORDS = frozenset(
     " tell than that the their them then there these they this those through to too under until up upon very"
     " was we were what when where which while who whom whose why will with would you your yet".split()
 )
-_CALENDAR = frozenset(
+CALENDAR = frozenset(
     "monday tuesday wednesday thursday friday saturday sunday january february march april may june july"
     " august september october november december utc gmt".split()
 )
@@ -139,4 +139,4 @@ def names(text: str) -> set[str]:
 
 def _looks_like_name(word: str) -> bool:
     lowered = word.lower()
-    return word[0].isupper() and lowered not in STOP_WORDS and lowered not in _CALENDAR
+    return word[0].isupper() and lowered not in STOP_WORDS and lowered not in CALENDAR

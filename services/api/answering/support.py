@@ -10,14 +10,15 @@ import re
 from collections.abc import Sequence
 
 from services.api.answering.evidence import Evidence
-from shared.text import STOP_WORDS, names, normalise_word, numbers, terms, words
+from shared.text import CALENDAR, STOP_WORDS, names, normalise_word, numbers, terms, words
 
 _LEAST_TERMS = 2  # a bare "287." lacks its unit
 _REACH = 4
 _PER_CENT = re.compile(r"\s*(?:%|\bper ?cent\b)", re.IGNORECASE)
 # "-3" and "$5" are not "3" and "5"; the dash of "1-1" is no sign.
 _FIGURE = re.compile(r"(?:(?<!\w)[-−])?[$€£¥]?\d+(?:[.,:]\d+)*(?: percent)?")
-_ENTITY = re.compile(r"[^\W\d_][\w'’.-]*(?: [^\W\d_][\w'’.-]*)*")
+_WORD = r"[^\W\d_]+(?:['’.-][^\W\d_]+)*"
+_ENTITY = re.compile(rf"{_WORD}(?: {_WORD})*")
 _NEGATIONS = frozenset("not no never none nobody nothing neither nor without cannot".split())
 _QUALIFIERS = _NEGATIONS | frozenset(
     "deny denies denied refuted disputed false falsely untrue wrong hoax fake alleged allegedly claim claims"
@@ -45,7 +46,8 @@ def supports(source: Evidence, sentence: str) -> bool:
         return False
     if _qualifiers(said) != _qualifiers(own) or _moved_to_the_present(said, own):
         return False
-    return not _could_be_mixed_up(said, own) or _is_part_of(_lowered(said), _lowered(own))
+    mixed_up = _could_be_mixed_up(said, own) or _takes_the_title_s_name(said, own, source.hit.title)
+    return not mixed_up or _is_part_of(_lowered(said), _lowered(own))
 
 
 def _plain(text: str) -> str:
@@ -80,13 +82,19 @@ def _could_be_mixed_up(said: str, source: str) -> bool:
     return any(_has_rival(number, said, source) for number in numbers(said))
 
 
+def _takes_the_title_s_name(said: str, source: str, title: str) -> bool:
+    """Whether a name of the page stands where the source sentence has one of its own."""
+    of_title = {word.lower() for entity in _entities(title) for word in entity.split()}
+    return bool(of_title & set(_lowered(said)) - set(_lowered(source)) and _entities(source))
+
+
 def _entities(text: str) -> set[str]:
     """Runs of capitalised words; the first word counts, as it may well be a name."""
     found = set()
     for run in _ENTITY.findall(text):
         name: list[str] = []
         for word in [*run.split(" "), ""]:
-            if word[:1].isupper() and word.lower() not in STOP_WORDS:
+            if word[:1].isupper() and word.lower() not in STOP_WORDS | CALENDAR:
                 name.append(word)
             elif name:
                 found.add(" ".join(name))

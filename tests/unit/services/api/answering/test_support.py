@@ -84,6 +84,13 @@ def test_the_question_s_own_claims_are_not_support() -> None:
     assert not supports(TOLL, "The alien attack killed 47 people.")
 
 
+def test_the_page_s_name_does_not_replace_the_sentence_s() -> None:
+    karl = a_hit("Ada Lind resigned on Monday. Then he resigned too.", title="Bo Karl")
+    assert not supports(evidence_of(karl, 0), "Bo Karl resigned on Monday.")
+    assert supports(evidence_of(karl, 0), "Ada Lind resigned on Monday.")
+    assert supports(evidence_of(karl, 1), "Then Bo Karl resigned too.")
+
+
 @pytest.mark.parametrize("figure", ["58%", "58 percent", "58 per cent"])
 def test_per_cent_is_written_in_several_ways(figure: str) -> None:
     source = evidence_of(a_hit("The reservoir of the Karsk Dam is 58 per cent full."))
