@@ -16,7 +16,7 @@ from shared.errors import ConfigurationError
 log = logging.getLogger(__name__)
 
 _TOO_OPEN = stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
-_FileState = tuple[int, int, int]
+_FileState = tuple[int, int, int, int]
 
 
 class KeyRing:
@@ -109,4 +109,4 @@ def _file_state(path: Path) -> _FileState | None:
         status = path.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino  # chmod moves ctime alone

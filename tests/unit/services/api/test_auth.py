@@ -77,6 +77,15 @@ def test_while_the_file_is_unusable_no_key_is_accepted(tmp_path: Path, damage: s
     assert ring.accepts([b"a-key"])
 
 
+def test_the_cure_that_the_error_names_is_a_cure(tmp_path: Path) -> None:
+    path = write_keys(tmp_path / "keys", "a-key\n")
+    ring = KeyRing(path)
+    path.chmod(0o644)
+    assert not ring.accepts([b"a-key"])
+    path.chmod(0o600)
+    assert ring.accepts([b"a-key"])
+
+
 def test_keys_are_found_in_both_headers() -> None:
     headers = [
         (b"host", b"x"),
