@@ -90,6 +90,7 @@ def test_an_answer_is_cited_dated_and_quoted_verbatim(stack: RunningStack) -> No
     assert answer["outcome"] == "answered"
     assert answer["as_of"].endswith("Z")
     assert answer["freshness_seconds"] >= 0
+    assert answer["citations"]
     for citation in answer["citations"]:
         assert f"[{citation['marker']}]" in answer["answer"]
         document = stack.api.get(f"/v1/documents/{citation['document_id']}").json()
@@ -106,6 +107,8 @@ def test_an_answer_is_cited_dated_and_quoted_verbatim(stack: RunningStack) -> No
         "What is the capital of Australia?",
         "Who won the 1998 football World Cup?",
         "How many people did the earthquake in Quelland kill?",
+        "how many people did the earthquake in quelland kill",
+        "How many people did the earthquake in Velmora kill in 2019?",
         "how do i bake sourdough bread",
     ],
 )
