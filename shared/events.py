@@ -140,12 +140,26 @@ def _decode_attributes(value: object) -> dict[str, AttributeValue]:
     if not isinstance(value, dict):
         raise InvalidEvent(InvalidReason.INVALID_FIELD, "document.attributes is not an object")
     for name, item in value.items():
-        if not isinstance(item, (str, int, bool)):
-            raise InvalidEvent(
-                InvalidReason.INVALID_FIELD,
-                f"document.attributes.{name} is neither string, integer nor boolean",
-            )
+        problem = _attribute_problem(name, item)
+        if problem is not None:
+            raise InvalidEvent(InvalidReason.INVALID_FIELD, f"document.attributes.{name} {problem}")
     return value
+
+
+def _attribute_problem(name: str, item: object) -> str | None:
+    if not isinstance(item, (str, int, bool)):
+        return "is neither string, integer nor boolean"
+    if isinstance(item, int):
+        return None if -(2**63) <= item < 2**63 else "does not fit into 64 bits"
+    return None if _is_encodable(name) and _is_encodable(item) else "holds a lone surrogate"
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class _Fields:
@@ -161,10 +175,8 @@ class _Fields:
             raise self._missing(name)
         if not isinstance(value, str):
             raise self._invalid(name, "not a string")
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise self._invalid(name, "holds a lone surrogate") from None
+        if not _is_encodable(value):
+            raise self._invalid(name, "holds a lone surrogate")
         return value
 
     def integer(self, name: str) -> int:

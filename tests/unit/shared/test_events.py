@@ -134,6 +134,9 @@ def test_bytes_that_are_no_event(value: bytes | None, reason: InvalidReason) -> 
         ({"document__updated_at": "2026-11-22T09:30:00"}, InvalidReason.INVALID_FIELD),
         ({"document__attributes": {"tags": ["a"]}}, InvalidReason.INVALID_FIELD),
         ({"document__attributes": "x"}, InvalidReason.INVALID_FIELD),
+        ({"document__attributes": {"user": "\ud800"}}, InvalidReason.INVALID_FIELD),
+        ({"document__attributes": {"\ud800": "Ada"}}, InvalidReason.INVALID_FIELD),
+        ({"document__attributes": {"size": 2**63}}, InvalidReason.INVALID_FIELD),
     ],
 )
 def test_events_with_a_wrong_field(changes: dict[str, Any], reason: InvalidReason) -> None:
