@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import ConfigurationError
@@ -61,15 +61,23 @@ class KafkaSettings(EnvironmentSettings):
 
     model_config = SettingsConfigDict(env_prefix="KAFKA_")
 
-    bootstrap_servers: str = "127.0.0.1:9092"
-    topic: str = "documents"
-    dlq_topic: str = "documents.dlq"
+    bootstrap_servers: str = Field(default="127.0.0.1:9092", min_length=1)
+    topic: str = Field(default="documents", min_length=1)
+    dlq_topic: str = Field(default="documents.dlq", min_length=1, validate_default=True)
     partitions: int = Field(default=4, ge=1, le=1024)
-    group_id: str = "processor"
+    group_id: str = Field(default="processor", min_length=1)
     group_protocol: Literal["classic", "consumer"] = "classic"
-    session_timeout_ms: int = Field(default=45_000, ge=1_000)
+    session_timeout_ms: int = Field(default=45_000, ge=1_000, le=300_000)
     assignment_strategy: Literal["cooperative-sticky", "range", "roundrobin"] = "cooperative-sticky"
-    max_message_bytes: int = Field(default=8_388_608, ge=65_536)
+    max_message_bytes: int = Field(default=8_388_608, ge=65_536, le=67_108_864)
+
+    @field_validator("dlq_topic")
+    @classmethod
+    def _another_topic(cls, value: str, info: ValidationInfo) -> str:
+        """A dead letter in the topic that is read would be read, and die, for ever."""
+        if value == info.data.get("topic"):
+            raise ValueError(f"must differ from KAFKA_TOPIC={value}")
+        return value
 
 
 class VectorStoreSettings(EnvironmentSettings):

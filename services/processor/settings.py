@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from shared.settings import EnvironmentSettings
 
@@ -14,12 +14,14 @@ class ProcessorSettings(EnvironmentSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=9102, ge=1, le=65_535)
     chunk_tokens: int = Field(default=240, ge=32, le=8_192)
-    chunk_overlap_tokens: int = Field(default=40, ge=0)
+    chunk_overlap_tokens: int = Field(default=40, ge=0, validate_default=True)
     batch_max_records: int = Field(default=64, ge=1, le=10_000)
     max_event_bytes: int = Field(default=1_048_576, ge=1_024)
 
-    @model_validator(mode="after")
-    def _overlap_is_a_part(self) -> ProcessorSettings:
-        if self.chunk_overlap_tokens > self.chunk_tokens // 2:
-            raise ValueError("CHUNK_OVERLAP_TOKENS must be at most half of CHUNK_TOKENS")
-        return self
+    @field_validator("chunk_overlap_tokens")
+    @classmethod
+    def _at_most_half(cls, value: int, info: ValidationInfo) -> int:
+        chunk_tokens = info.data.get("chunk_tokens")
+        if chunk_tokens is not None and value > chunk_tokens // 2:
+            raise ValueError(f"must be at most half of CHUNK_TOKENS={chunk_tokens}")
+        return value

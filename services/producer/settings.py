@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import BeforeValidator, Field, field_validator
 
 from services.producer.durations import parse_duration
@@ -85,6 +86,10 @@ class ProducerSettings(EnvironmentSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("an address such as https://host or http://host:port is needed")
         _ = parts.port  # raises ValueError where it is not a number
+        try:
+            httpx.URL(value.strip())
+        except httpx.InvalidURL as error:
+            raise ValueError(str(error)) from None
         return value.strip().rstrip("/")
 
     @field_validator("wikimedia_user_agent")

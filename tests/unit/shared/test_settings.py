@@ -18,6 +18,13 @@ def _no_dotenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (KafkaSettings, "KAFKA_PARTITIONS", "many", "integer"),
         (KafkaSettings, "KAFKA_PARTITIONS", "0", "greater than or equal to 1"),
+        (KafkaSettings, "KAFKA_BOOTSTRAP_SERVERS", "", "at least 1 character"),
+        (KafkaSettings, "KAFKA_GROUP_ID", "", "at least 1 character"),
+        (KafkaSettings, "KAFKA_TOPIC", "", "at least 1 character"),
+        (KafkaSettings, "KAFKA_TOPIC", "documents.dlq", "KAFKA_DLQ_TOPIC"),
+        (KafkaSettings, "KAFKA_DLQ_TOPIC", "documents", "KAFKA_TOPIC"),
+        (KafkaSettings, "KAFKA_SESSION_TIMEOUT_MS", "300001", "less than or equal to 300000"),
+        (KafkaSettings, "KAFKA_MAX_MESSAGE_BYTES", "2000000000", "less than or equal to"),
         (VectorStoreSettings, "VECTOR_STORE", "chroma", "'faiss'"),
         (EmbedderSettings, "EMBEDDER", "word2vec", "'sentence-transformers'"),
     ],

@@ -56,6 +56,7 @@ def test_empty_and_star_mean_all(monkeypatch: pytest.MonkeyPatch, everything: st
         ("SOURCE_REWIND", "-5s"),
         ("WIKIMEDIA_URL", "stream.wikimedia.org"),
         ("WIKIMEDIA_URL", "ftp://stream.wikimedia.org"),
+        ("WIKIMEDIA_URL", "http://ä$%"),
         ("REPLAY_URL", "http://127.0.0.1:port"),
         ("WIKIMEDIA_STREAMS", "mediawiki.revision-create"),
         ("WIKIMEDIA_STREAMS", "*"),
