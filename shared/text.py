@@ -10,6 +10,8 @@ import snowballstemmer
 
 _BOUNDARY = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？｡]+[」』”]*|\n+")
 _OPENING = "\"'“‘«([ \t\n"
+_OPENINGS = re.compile(f"[{re.escape(_OPENING)}]*")
+_LONGEST_ABBREVIATION = 20
 _ABBREVIATIONS = frozenset(
     "mr mrs ms dr prof st sr jr no nos vol fig vs etc approx ca cf gen col lt sgt capt rev hon inc ltd co"
     " jan feb mar apr jun jul aug sep sept oct nov dec e.g i.e u.s u.k a.m p.m".split()
@@ -67,13 +69,14 @@ def sentences(text: str) -> list[str]:
 
 
 def _ends_sentence(text: str, match: re.Match[str]) -> bool:
-    following = text[match.end() :].lstrip(_OPENING)[:1]
-    if following.islower():
+    opened = _OPENINGS.match(text, match.end())
+    assert opened is not None
+    if text[opened.end() : opened.end() + 1].islower():
         return False
     if match[0][0] != ".":
         return True
-    line_start = text.rfind("\n", 0, match.start()) + 1
-    last_word = text[max(line_start, match.start() - 20) : match.start()].rpartition(" ")[2].lstrip(_OPENING)
+    before = text[max(0, match.start() - _LONGEST_ABBREVIATION) : match.start()].rpartition("\n")[2]
+    last_word = before.rpartition(" ")[2].lstrip(_OPENING)
     is_initial = len(last_word) == 1 and last_word.isupper()
     return not is_initial and last_word.lower() not in _ABBREVIATIONS
 

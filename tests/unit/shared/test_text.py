@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,16 @@ def test_sentences_end_where_a_reader_ends_them() -> None:
         "東京は雨。",
         "明日は晴れ。",
     ]
+
+
+def test_a_long_text_takes_time_in_proportion() -> None:
+    def seconds(repetitions: int) -> float:
+        text = "He saw A. B. and so on. " * repetitions
+        begun = time.process_time()
+        assert len(sentence_spans(text)) == repetitions
+        return time.process_time() - begun
+
+    assert seconds(20_000) < 40 * min(seconds(1_000) for _ in range(3)), "twice what is in proportion"
 
 
 @given(st.text(alphabet=st.sampled_from("ab A.!?\n。\"'”1 é"), max_size=80))
