@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from services.processor.batch import Poison
 from services.processor.spans import record_span
-from shared.errors import BrokerUnavailable, InvalidEvent, InvalidReason
+from shared.errors import BrokerUnavailable, InvalidEvent
 from shared.messaging.dead_letter import DeadLetterQueue
-from shared.ports import DeliveryCallback, Producer, Record
+from shared.ports import DeliveryCallback, Producer
 
 _FLUSH_SECONDS = 10.0
 
@@ -27,36 +28,38 @@ class Burial:
         for index, item in enumerate(poison):
             self._send(item, partial(answers.__setitem__, index))
         self._producer.flush(_FLUSH_SECONDS)
-        confirmed = {index for index, error in answers.copy().items() if error is None}
-        left = [item for index, item in enumerate(poison) if index not in confirmed]
-        if len(left) == len(poison) > 0:
-            raise BrokerUnavailable(f"{len(left)} dead letters were not confirmed")
-        poison[:] = left
+        known = answers.copy()
+        confirmed = {index for index, error in known.items() if error is None}
+        too_large = {index for index, error in known.items() if isinstance(error, InvalidEvent)}
+        if poison and not confirmed and not any(poison[index].record.value for index in too_large):
+            raise BrokerUnavailable(f"{len(poison)} dead letters were not confirmed")
+        poison[:] = [
+            _origin_only(item) if index in too_large else item
+            for index, item in enumerate(poison)
+            if index not in confirmed
+        ]
         return len(confirmed)
 
     def _send(self, item: Poison, on_delivery: DeliveryCallback) -> None:
-        record = item.record
-        with record_span(record):
+        with record_span(item.record):
             try:
-                self._enqueue(record, record.value, item.reason, item.detail, on_delivery)
+                self._enqueue(item, on_delivery)
             except InvalidEvent:
-                detail = f"{item.detail}; only its origin is kept: too large for the dead letter topic"
-                self._enqueue(record, None, item.reason, detail, on_delivery)
+                self._enqueue(_origin_only(item), on_delivery)
 
-    def _enqueue(
-        self,
-        record: Record,
-        value: bytes | None,
-        reason: InvalidReason,
-        detail: str,
-        on_delivery: DeliveryCallback,
-    ) -> None:
+    def _enqueue(self, item: Poison, on_delivery: DeliveryCallback) -> None:
+        record = item.record
         self._dead_letters.send(
-            value=value,
-            reason=reason,
-            detail=detail,
+            value=record.value,
+            reason=item.reason,
+            detail=item.detail,
             key=record.key,
             headers=record.headers,
             origin=f"{record.topic}/{record.partition}@{record.offset}",
             on_delivery=on_delivery,
         )
+
+
+def _origin_only(item: Poison) -> Poison:
+    detail = f"{item.detail}; only its origin is kept: too large for the dead letter topic"
+    return replace(item, record=replace(item.record, value=None), detail=detail)

@@ -9,7 +9,7 @@ from opentelemetry.trace import SpanKind
 
 from services.producer.changes import DropReason
 from services.producer.cursor import Ticket
-from shared.errors import InvalidEvent, InvalidReason
+from shared.errors import BrokerUnavailable, InvalidEvent, InvalidReason
 from shared.events import DocumentEvent
 from shared.messaging.dead_letter import DeadLetterQueue
 from shared.messaging.document_record import document_record
@@ -58,7 +58,7 @@ class Sender:
         ):
             record = document_record(self._topic, event)
             try:
-                self._producer.send(record, self._confirm(ticket, sent=True))
+                self._producer.send(record, self._sent(raw, ticket))
             except InvalidEvent as error:
                 self.dead_letter(raw, error, ticket)
 
@@ -72,27 +72,48 @@ class Sender:
                     reason=error.reason,
                     detail=error.detail,
                     origin=self._origin,
-                    on_delivery=self._confirm(ticket, sent=False),
+                    on_delivery=self._buried(raw, error, ticket),
                 )
             except InvalidEvent as refusal:
-                self._metrics.dead_letters.labels(InvalidReason.TOO_LARGE.value).inc()
-                log.error(
-                    "lost: too large for the dead letter topic too",
-                    extra={"bytes": len(raw), "reason": error.reason.value, "detail": refusal.detail},
-                )
-                ticket.done()
+                self._lose(raw, error, refusal, ticket)
 
     def drop(self, reason: DropReason, ticket: Ticket) -> None:
         self._metrics.events_dropped.labels(reason.value).inc()
         ticket.done()
 
-    def _confirm(self, ticket: Ticket, *, sent: bool) -> DeliveryCallback:
+    def _sent(self, raw: bytes, ticket: Ticket) -> DeliveryCallback:
         def delivered(error: Exception | None) -> None:
-            if error is not None:
+            if isinstance(error, InvalidEvent):  # the topic's own limit may be lower than ours
+                self._try_to_dead_letter(raw, error, ticket)
+            elif error is not None:
                 self._failure = self._failure or error
-                return
-            if sent:
+            else:
                 self._metrics.sent.inc()
-            ticket.done()
+                ticket.done()
 
         return delivered
+
+    def _try_to_dead_letter(self, raw: bytes, error: InvalidEvent, ticket: Ticket) -> None:
+        try:
+            self.dead_letter(raw, error, ticket)
+        except BrokerUnavailable as failure:
+            self._failure = self._failure or failure
+
+    def _buried(self, raw: bytes, reason: InvalidEvent, ticket: Ticket) -> DeliveryCallback:
+        def delivered(error: Exception | None) -> None:
+            if isinstance(error, InvalidEvent):
+                self._lose(raw, reason, error, ticket)
+            elif error is not None:
+                self._failure = self._failure or error
+            else:
+                ticket.done()
+
+        return delivered
+
+    def _lose(self, raw: bytes, reason: InvalidEvent, refusal: InvalidEvent, ticket: Ticket) -> None:
+        self._metrics.dead_letters.labels(InvalidReason.TOO_LARGE.value).inc()
+        log.error(
+            "lost: too large for the dead letter topic too",
+            extra={"bytes": len(raw), "reason": reason.reason.value, "detail": refusal.detail},
+        )
+        ticket.done()

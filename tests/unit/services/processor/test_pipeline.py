@@ -9,7 +9,7 @@ from services.processor.batch import plan
 from services.processor.burial import Burial
 from services.processor.chunker import Chunker
 from services.processor.pipeline import Pipeline
-from shared.errors import BrokerUnavailable, StoreUnavailable
+from shared.errors import BrokerUnavailable, InvalidEvent, InvalidReason, StoreUnavailable
 from shared.events import DocumentEvent, Operation
 from shared.messaging.dead_letter import DeadLetterQueue
 from shared.messaging.memory_broker import MemoryBroker
@@ -25,10 +25,12 @@ from tests.unit.services.processor.support import (
 
 
 class FlakyProducer:
-    """Refuses the first ``refusals`` records, confirms the others, in ``flush``."""
+    """Refuses the first ``refusals`` records, and those larger than ``max_bytes``, confirms the others, in
+    ``flush``."""
 
     def __init__(self, refusals: int = 0) -> None:
         self.refusals = refusals
+        self.max_bytes = 1_000_000
         self.sent: list[OutgoingRecord] = []
         self._waiting: list[tuple[OutgoingRecord, DeliveryCallback | None]] = []
 
@@ -37,12 +39,16 @@ class FlakyProducer:
 
     def flush(self, timeout: float) -> int:
         for record, on_delivery in self._waiting:
-            refused = self.refusals > 0
-            self.refusals -= refused
-            if not refused:
+            error: Exception | None = None
+            if self.refusals > 0:
+                self.refusals -= 1
+                error = BrokerUnavailable("refused")
+            elif len(record.value or b"") > self.max_bytes:
+                error = InvalidEvent(InvalidReason.TOO_LARGE, "the broker's limit is lower than ours")
+            else:
                 self.sent.append(record)
             if on_delivery is not None:
-                on_delivery(BrokerUnavailable("refused") if refused else None)
+                on_delivery(error)
         self._waiting.clear()
         return 0
 
@@ -178,6 +184,13 @@ def test_what_does_not_fit_the_dead_letter_topic_leaves_its_origin() -> None:
     assert letter.value is None
     assert dict(letter.headers)["dlq.origin"] == b"documents/0@0"
     producer.close()
+
+
+def test_what_only_the_broker_finds_too_large_leaves_its_origin_and_blocks_nothing(bench: Bench) -> None:
+    bench.producer.max_bytes = 10
+    bench.run(b"{" * 20, b"{")
+    assert sorted(record.value or b"" for record in bench.producer.sent) == [b"", b"{"]
+    assert bench.counts() == {"invalid": 2}
 
 
 def test_long_work_is_written_bit_by_bit(bench: Bench) -> None:

@@ -223,6 +223,20 @@ def test_what_even_the_dead_letter_topic_refuses_does_not_stop_the_stream() -> N
     assert bench.tracker.position == Position(0, "id-1")
 
 
+def test_what_only_the_broker_finds_too_large_does_not_block_the_stream() -> None:
+    raw = event(0)
+    bench = Bench([raw, event(1, page_id=2)])
+    too_large = InvalidEvent(InvalidReason.TOO_LARGE, "the topic's limit is lower than ours")
+    bench.producer.callbacks[0](too_large)
+    bench.producer.callbacks[1](None)
+    assert [letter.value for letter in bench.producer.of("documents.dlq")] == [raw]
+    assert bench.tracker.position == START
+    bench.producer.callbacks[2](too_large)
+    assert bench.tracker.position == Position(0, "id-1")
+    assert bench.metrics.dead_letters.labels("too_large")._value.get() == 1
+    assert bench.sender.failure is None
+
+
 def test_records_carry_a_trace_and_their_event() -> None:
     span = TracerProvider().get_tracer("test").start_span("outer")
     with trace.use_span(span):
