@@ -75,13 +75,10 @@ class KafkaConsumer:
         )
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
-        first = self._client.poll(0.0 if self._held and not self._paused else timeout)
-        records = self._checked(first)
-        if not self._paused and len(self._held) + len(records) < max_records:
+        self._hold([self._client.poll(0.0 if self._held and not self._paused else timeout)])
+        if not self._paused and len(self._held) < max_records:
             # What is already here; `consume` with a timeout would wait until the batch is full.
-            for message in self._client.consume(max_records - len(self._held) - len(records), 0.0):
-                records += self._checked(message)
-        self._held += records
+            self._hold(self._client.consume(max_records - len(self._held), 0.0))
         if self._paused:
             return []
         batch, self._held = self._held[:max_records], self._held[max_records:]
@@ -190,18 +187,24 @@ class KafkaConsumer:
         else:
             self._client.unassign()
 
-    def _checked(self, message: Message | None) -> list[Record]:
-        if message is None:
-            return []
-        error = message.error()
-        if error is None:
-            return [_record(message)]
+    def _hold(self, messages: Iterable[Message | None]) -> None:
+        """Keep all records before an error among them is raised: the client does not give them again."""
+        errors: list[KafkaError] = []
+        for message in messages:
+            error = None if message is None else message.error()
+            if error is not None:
+                errors.append(error)
+            elif message is not None:
+                self._held.append(_record(message))
+        for error in errors:
+            self._report(error)
+
+    def _report(self, error: KafkaError) -> None:
         if error.code() in _REFUSED_SETTING:
             raise ConfigurationError(f"the broker refuses KAFKA_GROUP_* settings ({describe(error)})")
         if error.code() in _UNKNOWN_TOPIC or error.fatal():
             raise BrokerUnavailable(describe(error))
         log.warning("the consumer reports a problem and goes on", extra={"error": describe(error)})
-        return []
 
 
 def _port(partitions: Iterable[confluent_kafka.TopicPartition]) -> frozenset[TopicPartition]:

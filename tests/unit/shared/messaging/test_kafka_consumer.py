@@ -1,0 +1,71 @@
+"""What a broker cannot be made to do on demand: errors between records. The client is scripted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import confluent_kafka
+import pytest
+from confluent_kafka import KafkaError
+
+from shared.errors import BrokerUnavailable
+from shared.messaging.kafka_consumer import KafkaConsumer
+
+
+class ScriptedMessage:
+    def __init__(self, offset: int, error: KafkaError | None = None) -> None:
+        self._offset = offset
+        self._error = error
+
+    def error(self) -> KafkaError | None:
+        return self._error
+
+    def topic(self) -> str:
+        return "documents"
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self._offset
+
+    def key(self) -> bytes:
+        return b"key"
+
+    def value(self) -> bytes:
+        return b"value"
+
+    def headers(self) -> None:
+        return None
+
+    def timestamp(self) -> tuple[int, int]:
+        return (1, 0)
+
+
+class ScriptedClient:
+    def __init__(self, _config: dict[str, Any]) -> None:
+        self.messages: list[ScriptedMessage] = []
+
+    def subscribe(self, _topics: list[str], **_callbacks: object) -> None: ...
+
+    def poll(self, _timeout: float) -> ScriptedMessage | None:
+        return self.messages.pop(0) if self.messages else None
+
+    def consume(self, count: int, _timeout: float) -> list[ScriptedMessage]:
+        taken, self.messages = self.messages[:count], self.messages[count:]
+        return taken
+
+
+def test_records_read_beside_an_error_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confluent_kafka, "Consumer", ScriptedClient)
+    consumer = KafkaConsumer({}, ["documents"], cooperative=True)
+    unknown = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
+    consumer._client.messages = [  # type: ignore[attr-defined]
+        ScriptedMessage(0),
+        ScriptedMessage(1),
+        ScriptedMessage(-1, unknown),
+        ScriptedMessage(2),
+    ]
+    with pytest.raises(BrokerUnavailable):
+        consumer.poll(10, 0.0)
+    assert [record.offset for record in consumer.poll(10, 0.0)] == [0, 1, 2]
