@@ -87,7 +87,7 @@ class EventLog:
         topic = topics_of(stream)[0]
         meta = event["meta"]
         meta.update(topic=topic, partition=0, offset=self._topics[topic].end_offset)
-        if stream == PAGE_CHANGE and "page" in event:
+        if stream == PAGE_CHANGE and isinstance(event.get("page"), dict):
             meta["key"] = {"wiki_id": event.get("wiki_id"), "page_id": event["page"].get("page_id")}
         return self.append_raw(
             stream, timestamp, json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()

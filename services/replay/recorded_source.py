@@ -11,6 +11,7 @@ import gzip
 import itertools
 import json
 import logging
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, cast
@@ -84,7 +85,7 @@ class RecordedSource:
             with _open(path) as lines:
                 first = lines.readline()
                 rest = sum(1 for _ in lines)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise ConfigurationError(f"REPLAY_FILE={path}: {error}") from None
         self._read_line = self._reader(first, page_url)
         self.total: int | None = min(1 + rest, limit or 1 + rest)
@@ -131,6 +132,8 @@ class RecordedSource:
         if stream not in STREAMS:
             raise ValueError(f"stream {stream!r} is not one of {', '.join(STREAMS)}")
         event = line["data"]
+        if not isinstance(event["meta"], dict):
+            raise ValueError("data.meta is not an object")
         if not self._keep_times:
             event["meta"]["dt"] = utc(now_ms)
             if "dt" in event:

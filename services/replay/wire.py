@@ -62,7 +62,7 @@ def parse_since(text: str) -> int:
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = parse(text)
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
         return epoch_milliseconds(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     raise BadRequest(f"since={text!r} is neither a timestamp in milliseconds nor a date")
@@ -72,7 +72,7 @@ def parse_last_event_id(text: str) -> list[Position]:
     """:raises BadRequest: not the array that this server sends as ``id``."""
     try:
         entries = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"Last-Event-ID is not JSON: {error}") from None
     if not isinstance(entries, list) or not entries:
         raise BadRequest("Last-Event-ID is not an array of topic, partition and offset or timestamp")

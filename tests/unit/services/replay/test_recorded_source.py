@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from services.replay.event_log import PAGE_CHANGE, RECENT_CHANGE
+from services.replay.event_log import PAGE_CHANGE, RECENT_CHANGE, EventLog
+from services.replay.publisher import Publisher
 from services.replay.recorded_edits import FIRST_PARENT, FIRST_REVISION
 from services.replay.recorded_source import RecordedSource
 from shared.errors import ConfigurationError
@@ -118,6 +119,24 @@ def test_a_line_that_cannot_be_read_is_skipped_and_logged(
     assert [record.message for record in caplog.records] == ["line skipped"] * 3
 
 
+@pytest.mark.parametrize("keep_times", [True, False])
+def test_a_line_of_another_shape_does_not_end_the_publishing(tmp_path: Path, keep_times: bool) -> None:
+    good = {"stream": PAGE_CHANGE, "data": {"meta": {}}}
+    odd = [{"stream": PAGE_CHANGE, "data": data} for data in ({}, [], None, {"meta": None}, {"meta": []})]
+    unpaged = [{"stream": PAGE_CHANGE, "data": {"meta": {}, "page": page}} for page in (None, [], "x")]
+    source = RecordedSource(
+        write(tmp_path / "events.jsonl", [good, *odd, *unpaged, good]),
+        limit=None,
+        keep_times=keep_times,
+        page_url="http://r",
+    )
+    publisher = Publisher(source, EventLog(0, 1_000_000), lambda: None, rate=1.0, paused=True)
+    try:
+        assert len(publisher.publish(100)) == 2 + len(unpaged)
+    finally:
+        source.close()
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"), [("", "first line"), ("x\n", "first line"), ('{"a":1}\n', "first line")]
 )
@@ -133,6 +152,11 @@ def test_an_absent_or_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
         next(events(tmp_path / "absent.json"))
     damaged = tmp_path / "x.gz"
     damaged.write_bytes(gzip.compress(b'{"stream": 1, "data": 2}\n' * 99)[:-20])
+    with pytest.raises(ConfigurationError, match="REPLAY_FILE="):
+        next(events(damaged))
+    scrambled = bytearray(gzip.compress(b'{"stream": 1, "data": 2}\n'))
+    scrambled[12:20] = b"\xff" * 8
+    damaged.write_bytes(scrambled)
     with pytest.raises(ConfigurationError, match="REPLAY_FILE="):
         next(events(damaged))
 

@@ -41,7 +41,9 @@ def test_since_takes_milliseconds_and_dates(text: str, expected: int) -> None:
     assert parse_since(text) == expected
 
 
-@pytest.mark.parametrize("text", ["yesterday", "-5", "2025-13-01", "9" * 30, ""])
+@pytest.mark.parametrize(
+    "text", ["yesterday", "-5", "2025-13-01", "9" * 30, "", "Mon,Jan +99999999999 10:10 99"]
+)
 def test_a_wrong_since_is_refused(text: str) -> None:
     with pytest.raises(BadRequest, match="since"):
         parse_since(text)
@@ -56,6 +58,7 @@ def test_the_id_that_was_sent_is_understood() -> None:
     "text",
     [
         "{",
+        "[" * 50_000,
         "[]",
         "{}",
         "[1]",
