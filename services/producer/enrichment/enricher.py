@@ -124,7 +124,8 @@ def _has_left(page: PageText, change: Change) -> bool:
     stays in its namespace."""
     document = change.event.document
     moved = (
-        change.page is not None
+        bool(page.text)
+        and change.page is not None
         and change.page.page_id is not None
         and page.namespace != document.attributes.get("namespace")
     )
