@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
@@ -20,6 +21,8 @@ from services.replay.publisher import Publisher, Source
 from services.replay.stream_route import StreamEndpoint
 from services.replay.wiki import Pages
 
+logger = logging.getLogger(__name__)
+
 
 def create_app(
     publisher: Publisher, source: Source, log: EventLog, connections: Connections, cut_after: float
@@ -29,6 +32,7 @@ def create_app(
     @contextlib.asynccontextmanager
     async def publishing(_app: Starlette) -> AsyncIterator[None]:
         task = asyncio.create_task(publisher.run())
+        task.add_done_callback(_report_failure)
         try:
             yield
         finally:
@@ -49,6 +53,13 @@ def create_app(
         ],
         lifespan=publishing,
     )
+
+
+def _report_failure(publishing: asyncio.Task[None]) -> None:
+    """At once: whoever awaits the task does so when the server ends."""
+    error = None if publishing.cancelled() else publishing.exception()
+    if error is not None:
+        logger.error("publishing has ended", exc_info=error)
 
 
 def _wiki_routes(pages: Pages) -> list[Route]:
