@@ -95,6 +95,8 @@ class KafkaConsumer:
         if not wanted:
             return
         try:
+            # A commit waits as long as a session for a broker that is away; this asks it first.
+            self._client.committed(wanted, timeout=_COMMITTED_TIMEOUT)
             answers = self._client.commit(offsets=wanted, asynchronous=False)
         except KafkaException as error:
             _refuse_commit(error.args[0])

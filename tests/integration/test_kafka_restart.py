@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -93,3 +94,23 @@ def test_producer_and_consumer_outlive_a_broker_that_forgets(tmp_path: Path) -> 
                 ensure_topics(settings, timeout=10)
                 wait_until(lambda: sent_again(b"after"), TIMEOUT, "the record after the restart")
                 wait_until(lambda: arrived(b"after"), TIMEOUT, "the record at the consumer")
+
+
+def test_a_commit_without_a_broker_fails_long_before_a_shutdowns_grace_ends(tmp_path: Path) -> None:
+    port = free_port()
+    settings = settings_for(port).model_copy(update={"session_timeout_ms": 15_000})
+    received: list[Record] = []
+    with a_broker(port, tmp_path / "broker.log"):
+        ensure_topics(settings, timeout=10)
+        with closing(
+            KafkaProducer(producer_config(settings, "test"), settings.max_message_bytes)
+        ) as producer:
+            producer.send(OutgoingRecord(settings.topic, b"k", b"v"))
+            assert producer.flush(10) == 0
+        consumer = build_consumer(settings, "test")
+        wait_until(lambda: bool(received.extend(consumer.poll(1, 0.1)) or received), TIMEOUT, "the record")
+    with closing(consumer):
+        started = time.monotonic()
+        with pytest.raises(BrokerUnavailable):
+            consumer.commit({received[0].topic_partition: 1})
+        assert time.monotonic() - started < 10
