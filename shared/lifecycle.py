@@ -101,15 +101,15 @@ def run_service(name: str, main: Callable[[Lifecycle], None]) -> int:
     """
     lifecycle = Lifecycle()
     lifecycle.install_signal_handlers()
-    code = 0
+    code = EXIT_FAILED
     try:
         main(lifecycle)
+        code = 0
     except RagError as error:
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - logging may not be set up yet
         code = EXIT_CONFIGURATION
     except OSError as error:
         print(f"{name}: {_describe(error)}", file=sys.stderr)  # noqa: T201
-        code = EXIT_FAILED
     finally:
         if not lifecycle.close():
             code = code or EXIT_FAILED

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -66,3 +67,13 @@ def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert run_service("processor", main) == 1
     assert capsys.readouterr().err == "processor: No space left on device (store.sqlite)\n"
+
+
+def test_a_crash_is_not_logged_as_a_clean_end(caplog: pytest.LogCaptureFixture) -> None:
+    def main(_: Lifecycle) -> None:
+        raise RuntimeError("a bug")
+
+    with caplog.at_level(logging.INFO), pytest.raises(RuntimeError):
+        run_service("test", main)
+    [stopped] = [record for record in caplog.records if record.message == "stopped"]
+    assert vars(stopped)["exit_code"] == 1
