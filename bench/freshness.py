@@ -2,8 +2,9 @@
 
 Starts a stack of its own with the demo wiki, sends one story update at a time, and polls. For each
 update: the time from the event's timestamp at the replay server until ``/v1/search`` returns the new
-revision, and until ``/v1/ask`` gives the new value. Both include the time of the request itself. The
-stack first works off the pages that exist at the start.
+revision, and until ``/v1/ask`` gives the new value. Then pages are deleted, hidden, turned into redirects
+and renamed: the time until the old title is in no hit, and until the answer is right again. All times
+include the request itself. The stack first works off the pages that exist at the start.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from bench.stack import RunningStack, started_stack
 from bench.statistics import spread
-from services.replay.story import Story, stories
+from services.replay.story import Story, StoryStep, stories
 from services.replay.wiki import ChangeKind
 
 _GIVE_UP = 30.0
@@ -58,6 +59,44 @@ def measure(stack: RunningStack, count: int) -> tuple[list[float], list[float], 
     return found, answered, failed
 
 
+def measure_removals(stack: RunningStack) -> tuple[list[float], list[float], list[str]]:
+    """Seconds until no hit has the page's old title, until the answer fits, and what never happened."""
+    gone: list[float] = []
+    answered: list[float] = []
+    failed: list[str] = []
+    published: dict[str, int] = stack.replay.get("/replay/status").json()["story_steps"]
+    for story in stories():
+        if not any(_takes_away(step) for step in story.steps):
+            continue
+        for step in story.steps[published.get(story.story_id, 0) :]:
+            sent = stack.publish(story.story_id, step.number)
+            if not _takes_away(step):
+                _until(sent["sent_at_ms"], _answer_is_right(stack, story, step.number))
+                continue
+            for times, holds in (
+                (gone, _title_is_gone(stack, story, step.title)),
+                (answered, _answer_is_right(stack, story, step.number)),
+            ):
+                seconds = _until(sent["sent_at_ms"], holds)
+                if seconds is None:
+                    failed.append(f"{story.story_id} step {step.number} ({step.op})")
+                else:
+                    times.append(seconds)
+    return gone, answered, failed
+
+
+def _takes_away(step: StoryStep) -> bool:
+    """The page is no longer to be found under its title."""
+    return step.answer is None or step.moved_to is not None
+
+
+def _title_is_gone(stack: RunningStack, story: Story, title: str) -> Callable[[], bool]:
+    def check() -> bool:
+        return all(hit["title"] != title for hit in stack.search(story.question, top_k=20))
+
+    return check
+
+
 def wait_until_idle(stack: RunningStack) -> None:
     """Every page that existed at the start is indexed."""
     published = stack.replay.get("/replay/status").json()["published"]
@@ -83,11 +122,13 @@ def _revision_is_found(stack: RunningStack, story: Story, revision: int) -> Call
 
 
 def _answer_is_right(stack: RunningStack, story: Story, number: int) -> Callable[[], bool]:
-    expected = story.expected_answer(number) or ()
+    expected = story.expected_answer(number)
 
     def check() -> bool:
-        text = stack.ask(story.question)["answer"].lower()
-        return any(value.lower() in text for value in expected)
+        answer = stack.ask(story.question)
+        if expected is None:
+            return bool(answer["outcome"] == "no_context")
+        return any(value.lower() in answer["answer"].lower() for value in expected)
 
     return check
 
@@ -102,11 +143,14 @@ def main() -> None:
     ):
         wait_until_idle(stack)
         found, answered, failed = measure(stack, arguments.updates)
+        gone, right_again, never = measure_removals(stack)
     print(f"event sent -> found by /v1/search   {spread(found, 's')}")
     print(f"event sent -> answered by /v1/ask   {spread(answered, 's')}")
-    for line in failed:
+    print(f"page taken away    -> in no hit             {spread(gone, 's')}")
+    print(f"page taken away    -> answer right again    {spread(right_again, 's')}")
+    for line in failed + never:
         print(f"FAILED {line}")
-    raise SystemExit(1 if failed else 0)
+    raise SystemExit(1 if failed or never else 0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Check a generated answer against the evidence, sentence by sentence. Pure.
 
-A sentence stays only if one source sentence supports it; otherwise the strongest evidence is quoted
-instead. A wrong fluent answer is worse than a short quote.
+A sentence stays only if one source sentence supports it; otherwise strong evidence is quoted instead.
+A wrong fluent answer is worse than a short quote.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from services.api.answering.evidence import Evidence
 from services.api.answering.question import expected_kind, offers
 from services.api.answering.support import supports
 from shared.domain import Citation
-from shared.text import sentences
+from shared.text import sentences, terms
 
 _MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
 _MARGIN_BELOW_BEST = 0.12
@@ -43,8 +43,15 @@ def ground(generated: str, question: str, evidence: Sequence[Evidence]) -> Groun
             kept.append((sentence, source))
     if not any(offers(expected_kind(question), text, question) for text, _ in kept):
         replaced += len(kept)
-        return _assemble([(None, evidence[0])], replaced)
+        return _assemble([(None, _pointed_at(generated, question, usable))], replaced)
     return _assemble(kept, replaced)
+
+
+def _pointed_at(generated: str, question: str, usable: Sequence[Evidence]) -> Evidence:
+    """Of evidence that is about equally strong, the one with most of what the model adds to the
+    question: its words were not good enough to keep, but they tell which sentence it read."""
+    added = frozenset(terms(generated)) - frozenset(terms(question))
+    return max(usable, key=lambda item: len(added & frozenset(terms(item.text))))
 
 
 def quote(evidence: Sequence[Evidence]) -> GroundedAnswer:

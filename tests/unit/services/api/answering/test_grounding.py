@@ -46,3 +46,15 @@ def test_a_quote_names_its_source() -> None:
     grounded = quote([INJURED])
     assert grounded.text == "“Another 120 were injured in Port Alden.” [1]"
     assert grounded.citations[0].title == "Velmora earthquake"
+
+
+def test_of_equal_evidence_the_one_that_the_model_read_is_quoted() -> None:
+    hit = a_hit(
+        "The change of instrument came after a fall on stage. Tavish Quell plays the nyckelbow.",
+        title="Tavish Quell",
+    )
+    evidence = [evidence_of(hit, 0, relevance=0.8), evidence_of(hit, 1, relevance=0.76)]
+    question = "Which instrument does Tavish Quell play?"
+    grounded = ground("His instrument is called the nyckelbow.", question, evidence)
+    assert grounded.text == "“Tavish Quell plays the nyckelbow.” [1]"
+    assert ground("", question, evidence).citations[0].quote == evidence[0].text
