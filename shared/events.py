@@ -85,7 +85,9 @@ def encode_event(event: DocumentEvent) -> bytes:
 
 def decode_event(value: bytes | None) -> DocumentEvent:
     """:raises InvalidEvent: with the reason, if this can never be a document event."""
-    body = _decode_json(value)
+    if value is None:
+        raise InvalidEvent(InvalidReason.MISSING_FIELD, "the record has no value")
+    body = decode_json_object(value)
     schema = body.get("schema")
     if not isinstance(schema, str) or not _SCHEMA_PATTERN.fullmatch(schema):
         raise InvalidEvent(InvalidReason.UNKNOWN_SCHEMA, f"schema {schema!r}, expected {SCHEMA!r}")
@@ -102,9 +104,8 @@ def decode_event(value: bytes | None) -> DocumentEvent:
     )
 
 
-def _decode_json(value: bytes | None) -> dict[str, Any]:
-    if value is None:
-        raise InvalidEvent(InvalidReason.MISSING_FIELD, "the record has no value")
+def decode_json_object(value: bytes) -> dict[str, Any]:
+    """:raises InvalidEvent: not UTF-8, not JSON, not an object."""
     try:
         body = json.loads(value.decode())
     except UnicodeDecodeError as error:

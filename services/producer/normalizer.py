@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from typing import Any
@@ -12,6 +11,7 @@ from services.producer.fields import Fields
 from services.producer.page_change import normalize_page_change
 from services.producer.recent_change import HighestRevisions, normalize_recent_change
 from shared.errors import InvalidEvent, InvalidReason
+from shared.events import decode_json_object
 
 MAX_EVENT_BYTES = 1_048_576
 """A real event has 1 to 6 kB; what is larger than this is not one."""
@@ -25,15 +25,7 @@ def parse_event(data: bytes, max_bytes: int = MAX_EVENT_BYTES) -> dict[str, Any]
     """:raises InvalidEvent: too large, not UTF-8, not JSON, not an object."""
     if len(data) > max_bytes:
         raise InvalidEvent(InvalidReason.TOO_LARGE, f"{len(data)} bytes, at most {max_bytes}")
-    try:
-        body = json.loads(data.decode())
-    except UnicodeDecodeError as error:
-        raise InvalidEvent(InvalidReason.INVALID_UTF8, str(error)) from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidEvent(InvalidReason.MALFORMED_JSON, str(error)) from None
-    if not isinstance(body, dict):
-        raise InvalidEvent(InvalidReason.MALFORMED_JSON, "not a JSON object")
-    return body
+    return decode_json_object(data)
 
 
 def event_id_of(body: dict[str, Any]) -> str | None:

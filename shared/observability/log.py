@@ -33,8 +33,14 @@ class _TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         extra = {name: value for name, value in vars(record).items() if name not in self._known}
-        suffix = "".join(f" {name}={value}" for name, value in extra.items())
+        suffix = "".join(f" {name}={_on_one_line(value)}" for name, value in extra.items())
         return super().format(record) + suffix
+
+
+def _on_one_line(value: object) -> str:
+    """What a client sent must not look like a log line of ours."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def configure_logging(service: str, settings: ObservabilitySettings) -> None:
