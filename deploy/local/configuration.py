@@ -33,9 +33,6 @@ LOCAL_DEFAULTS = {
 }
 """What local mode sets differently; the environment and ``.env`` win over it."""
 
-REPLAY_DEFAULTS = {"ENRICH_RATE": "200"}
-"""The default respects Wikimedia's limits; our own replay server knows none."""
-
 _STATE = ("store", "producer")
 """Folders that the services keep their state in."""
 
@@ -135,7 +132,6 @@ class Stack:
     def environment(self, base: Mapping[str, str], source: str) -> dict[str, str]:
         """What supervisord starts with, and so every service."""
         return {
-            **(REPLAY_DEFAULTS if source == "replay" else {}),
             **base,
             "DATA_DIR": str(self.data_dir),
             "API_KEYS_FILE": str(self.key_file),

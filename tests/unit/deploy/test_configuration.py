@@ -43,12 +43,6 @@ class TestEnvironment:
         assert environment["REPLAY_URL"] == "http://127.0.0.1:7777"
         assert environment["PATH"] == "/bin"
 
-    def test_only_our_own_replay_server_is_read_fast(self, tmp_path: Path) -> None:
-        stack = stack_in(tmp_path)
-        assert "ENRICH_RATE" not in stack.environment({}, "wikimedia")
-        assert stack.environment({}, "replay")["ENRICH_RATE"] == "200"
-        assert stack.environment({"ENRICH_RATE": "5"}, "replay")["ENRICH_RATE"] == "5"
-
     @pytest.mark.parametrize(
         ("cores", "expected"),
         [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic_settings import BaseSettings
 
-from deploy.local.configuration import LOCAL_DEFAULTS, REPLAY_DEFAULTS, ROOT
+from deploy.local.configuration import LOCAL_DEFAULTS, ROOT
 from deploy.settings_catalogue import settings_classes, variable_names
 
 TEXT = (ROOT / ".env.example").read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ def test_the_documented_values_are_the_defaults(
     assert values(cls) == defaults
 
 
-@pytest.mark.parametrize(("name", "value"), [*LOCAL_DEFAULTS.items(), *REPLAY_DEFAULTS.items()])
+@pytest.mark.parametrize(("name", "value"), LOCAL_DEFAULTS.items())
 def test_what_local_mode_sets_differently_is_said(name: str, value: str) -> None:
     if name not in DOCUMENTED or DOCUMENTED[name] == value:
         return
