@@ -19,7 +19,7 @@ from typing import IO, cast
 from services.replay.event_log import ALIASES, PAGE_CHANGE, STREAMS, JsonObject
 from services.replay.mediawiki_events import Emission, utc
 from services.replay.recorded_edits import EditConverter
-from services.replay.wiki import Editor, Page, Revision
+from services.replay.wiki import Editor, Page, Pages, Revision
 from shared.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -27,29 +27,12 @@ log = logging.getLogger(__name__)
 _NO_PERFORMER = Editor("", 0)
 
 
-class RecordedPages:
+class RecordedPages(Pages):
     """What the events of a file say about pages. The file has no texts, so every text is empty.
 
     Pages are found by page id alone: in a file with events of several wikis the newest user of an id
     is meant.
     """
-
-    def __init__(self) -> None:
-        self._pages: dict[int, Page] = {}
-        self._titles: dict[str, int] = {}
-        self._revisions: dict[int, int] = {}
-
-    def by_id(self, page_id: int) -> Page | None:
-        page = self._pages.get(page_id)
-        return None if page is None or page.deleted else page
-
-    def by_title(self, title: str) -> Page | None:
-        page_id = self._titles.get(title)
-        return None if page_id is None else self.by_id(page_id)
-
-    def by_revision(self, rev_id: int) -> Page | None:
-        page_id = self._revisions.get(rev_id)
-        return None if page_id is None else self.by_id(page_id)
 
     def observe(self, event: JsonObject, now_ms: int) -> None:
         """Follow a page_change event; one without page or revision (a canary) is of no interest."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol
 
 REVISIONS_KEPT = 50
 """Older texts of a page are forgotten, so that an endless stream needs bounded memory."""
@@ -105,27 +104,13 @@ def page_id_of(title: str) -> int:
     return 10_000_000 + int.from_bytes(hashlib.sha256(title.encode()).digest()[:5]) % 900_000_000
 
 
-class Pages(Protocol):
+class Pages:
     """What readers may ask for: pages that exist, as of the newest event that was sent."""
 
-    def by_id(self, page_id: int) -> Page | None: ...
-
-    def by_title(self, title: str) -> Page | None: ...
-
-    def by_revision(self, rev_id: int) -> Page | None: ...
-
-
-class Wiki:
-    """Pages by id and by title. ``next_revision`` grows from run to run."""
-
-    def __init__(self, next_revision: int) -> None:
-        self._next_revision = next_revision
+    def __init__(self) -> None:
         self._pages: dict[int, Page] = {}
         self._titles: dict[str, int] = {}
         self._revisions: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._pages)
 
     def by_id(self, page_id: int) -> Page | None:
         page = self._pages.get(page_id)
@@ -138,6 +123,17 @@ class Wiki:
     def by_revision(self, rev_id: int) -> Page | None:
         page_id = self._revisions.get(rev_id)
         return None if page_id is None else self.by_id(page_id)
+
+
+class Wiki(Pages):
+    """Pages by id and by title. ``next_revision`` grows from run to run."""
+
+    def __init__(self, next_revision: int) -> None:
+        super().__init__()
+        self._next_revision = next_revision
+
+    def __len__(self) -> int:
+        return len(self._pages)
 
     def create(
         self,
