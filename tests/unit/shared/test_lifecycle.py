@@ -53,6 +53,15 @@ def test_a_signal_stops_the_service_cleanly() -> None:
     assert closed == ["part"]
 
 
+@pytest.mark.timeout(20)
+def test_a_signal_while_the_main_thread_holds_the_event_does_not_block() -> None:
+    lifecycle = Lifecycle()
+    lifecycle.install_signal_handlers()
+    with lifecycle.stop._cond:  # type: ignore[attr-defined] # as inside wait() or is_set()
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert lifecycle.stop.wait(5)
+
+
 def test_a_wrong_setting_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     def main(_: Lifecycle) -> None:
         raise ConfigurationError("KAFKA_PARTITIONS=x: must be a number")
