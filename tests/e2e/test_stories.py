@@ -66,6 +66,9 @@ def test_every_story_is_answered_before_and_after_its_next_event(stack: RunningS
     ids=lambda story: story.story_id,
 )
 def test_pages_that_are_deleted_renamed_hidden_or_restored(stack: RunningStack, story: Story) -> None:
+    titles = {step.title for step in story.steps}
+    shown = [hit for hit in stack.search(story.question, top_k=20) if hit["title"] in titles]
+    document_id = shown[0]["document_id"] if shown else None
     for step in story.steps[_published(stack).get(story.story_id, 0) :]:
         stack.publish(story.story_id, step.number)
         assert _fault_within(stack, story, step.number) is None
@@ -76,8 +79,11 @@ def test_pages_that_are_deleted_renamed_hidden_or_restored(stack: RunningStack, 
             assert step.title not in under_title, "still found under its old title"
         if step.op is ChangeKind.DELETE or not step.visibility.content:
             assert title not in under_title
+            assert document_id is not None, "no step before it showed the page"
+            assert stack.api.get(f"/v1/documents/{document_id}").status_code == 404
         elif step.text:
-            document = stack.api.get(f"/v1/documents/{under_title[title]}").json()
+            document_id = under_title[title]
+            document = stack.api.get(f"/v1/documents/{document_id}").json()
             assert (document["title"], document["text"].strip()) == (title, step.text.strip())
 
 
