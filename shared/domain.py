@@ -139,11 +139,15 @@ class WriteOutcome(StrEnum):
     APPLIED = "applied"
     DUPLICATE = "duplicate"
     STALE = "stale"
+    UNRESOLVED = "unresolved"
+    """Not written: an embedding that was to be reused is not there. Embed the document in full."""
 
 
 class ChangeKind(StrEnum):
     INDEXED = "indexed"
     REMOVED = "removed"
+    PURGED = "purged"
+    """Removed by retention; it may come back with the same version."""
 
 
 @dataclass(frozen=True, slots=True)

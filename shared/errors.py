@@ -3,14 +3,15 @@
 RagError
 ├── ConfigurationError       stop: the message names the setting, its value and the cure
 │   ├── ModelMissing         a model's weights are not installed
-│   └── StoreMismatch        the store was built with another model or dimension
+│   └── StoreMismatch        the store was built with another model or layout: rebuild it
 ├── RetryableError           slow down and try again; never dead-letter
 │   ├── BrokerUnavailable
 │   ├── SourceUnavailable    carries how long the source asked us to wait
 │   ├── StoreUnavailable
+│   ├── WritesLost           the store lost what it had taken: read it again and write it again
 │   └── LLMUnavailable
 ├── InvalidEvent             will never work: dead-letter with the reason
-├── UnknownContentHash       a chunk to be reused is gone: embed it again
+├── CursorExpired            the change feed no longer reaches back that far: start anew
 └── StoreDamaged             stop: an operator must look
 """
 
@@ -32,7 +33,7 @@ class ModelMissing(ConfigurationError):
 
 
 class StoreMismatch(ConfigurationError):
-    """The store was built with another embedding model or dimension."""
+    """The store was built with another embedding model, dimension or layout."""
 
 
 class RetryableError(RagError):
@@ -45,6 +46,10 @@ class BrokerUnavailable(RetryableError):
 
 class StoreUnavailable(RetryableError):
     pass
+
+
+class WritesLost(RetryableError):
+    """A failover or restart of the store took writes with it that no ``flush`` had confirmed."""
 
 
 class LLMUnavailable(RetryableError):
@@ -81,8 +86,9 @@ class InvalidEvent(RagError):
         self.detail = detail
 
 
-class UnknownContentHash(RagError):
-    """A write asked to reuse an embedding that the store no longer holds."""
+class CursorExpired(RagError):
+    """Removals after the cursor have been forgotten, or it is another store's: drop what was built from
+    the change feed, and follow it from the beginning."""
 
 
 class StoreDamaged(RagError):

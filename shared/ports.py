@@ -71,10 +71,11 @@ class VectorStore(Protocol):
 
         Per document atomic: a reader sees all old chunks or all new ones, never a mix. Equal version:
         ``DUPLICATE``, nothing changes. Lower version, or lower than a tombstone: ``STALE``, nothing
-        changes. Within one call, documents are applied in order. Outcomes are in the order of
-        ``documents``, and are returned only when the writes are durable.
+        changes. An embedding to be reused is not there: ``UNRESOLVED``, nothing changes. Within one call,
+        the events of one document are applied in order. Outcomes are in the order of ``documents``, and
+        are returned when the writes are visible to every reader; ``flush`` makes them durable.
 
-        :raises UnknownContentHash: an embedding to be reused is not there; nothing was written.
+        :raises StoreUnavailable: any of the documents may have been written, or none; write them again.
         """
 
     def delete(self, document_id: str, version: Version) -> WriteOutcome:
@@ -82,6 +83,13 @@ class VectorStore(Protocol):
 
         Deleting an unknown document keeps a tombstone too: its edits may still be under way. Equal to
         the stored version: ``DUPLICATE``; lower: ``STALE``.
+        """
+
+    def flush(self) -> None:
+        """Return when all that this object wrote before is durable, as far as the store is set up to be.
+
+        :raises WritesLost: some of it is gone (a failover, a restart without its newest writes): all
+            since the last ``flush`` must be written again.
         """
 
     def content_hashes(self, document_ids: Sequence[str]) -> dict[str, frozenset[str]]:
@@ -100,8 +108,12 @@ class VectorStore(Protocol):
     def changes(self, after: str | None, limit: int) -> ChangePage:
         """What was indexed or removed since the cursor ``after`` (``None``: from the beginning).
 
-        In commit order. Compacted: a document stands once, at its newest change. Going on from the
+        In commit order within each part of the store that has a feed of its own (FAISS: all of it;
+        Redis: a shard). Compacted: a document stands once, at its newest change. Going on from the
         returned cursor never skips a change; an empty page returns a cursor that is valid too.
+
+        :raises CursorExpired: removals after the cursor were forgotten (``expire_tombstones``), or the
+            cursor is that of another store or generation. Never for ``None``.
         """
 
     def stats(self) -> StoreStats:
@@ -109,12 +121,50 @@ class VectorStore(Protocol):
 
     def purge(self, max_age: timedelta | None, max_chunks: int | None) -> int:
         """Remove live documents, oldest ``updated_at`` first, until none is older than ``max_age`` and
-        at most ``max_chunks`` chunks are left. They appear in the change feed as removed and may come
-        back with the same version. Returns how many documents were removed.
+        at most ``max_chunks`` chunks are left. They appear in the change feed as ``PURGED`` and may come
+        back with the same version. Works in small steps, so that others get their turn. Returns how many
+        documents were removed.
+        """
+
+    def expire_tombstones(self, older_than: timedelta) -> int:
+        """Forget documents that were removed or purged longer than ``older_than`` ago; how many.
+
+        After that a late edit of such a document would bring it back, so ``older_than`` must exceed the
+        age of anything that the stream can still deliver.
         """
 
     def close(self) -> None:
         """Release everything. Calling it again does nothing."""
+
+
+class Rebuild(Protocol):
+    """A new generation of a store, filled while the current one answers and takes writes.
+
+    One at a time for each store. All processes that have the store open follow a ``switch`` at their next
+    call; a process whose embedder is not that of the new generation gets ``StoreMismatch`` from then on.
+    """
+
+    @property
+    def source(self) -> VectorStore:
+        """The current generation, whatever embedder it was built with: to be read, not searched."""
+
+    @property
+    def target(self) -> VectorStore:
+        """The new generation; empty at first, seen by nobody else."""
+
+    def seal(self) -> None:
+        """Stop all writers of ``source``: they get ``StoreUnavailable`` until ``switch`` or ``close``.
+        Readers go on. Ends by itself should this process die."""
+
+    def switch(self) -> None:
+        """Make ``target`` the current generation, atomically, and remove the old one's data.
+
+        :raises StoreUnavailable: not sealed (any more); nothing was changed.
+        """
+
+    def close(self) -> None:
+        """Without a ``switch`` before it: end the seal and remove ``target``. Calling it again does
+        nothing."""
 
 
 class Embedder(Protocol):
@@ -207,6 +257,12 @@ class Consumer(Protocol):
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Store the next offsets to read, durably, before returning. Partitions that are no longer
         assigned are skipped: their new owner reads from the last commit."""
+
+    def rewind(self) -> None:
+        """Go back to the committed offset of every assigned partition: what was read since is read again.
+
+        :raises BrokerUnavailable: they are unknown; the position has not changed.
+        """
 
     def pause(self) -> None:
         """Stop fetching, keep the assignment."""

@@ -85,6 +85,14 @@ class VectorStoreSettings(EnvironmentSettings):
     faiss_path: Path | None = None
     faiss_index: str = "Flat"
     data_dir: Path = Path("./data")
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", pattern=r"^(rediss?|unix)://")
+    redis_password_file: Path | None = None
+    redis_prefix: str = Field(default="rag", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+    redis_shards: int = Field(default=1, ge=1, le=256)
+    redis_quantization: Literal["q8", "none"] = "q8"
+    redis_ef: int = Field(default=400, ge=10, le=10_000)
+    redis_wait_replicas: int = Field(default=0, ge=0, le=16)
+    redis_timeout_seconds: float = Field(default=5.0, gt=0, le=300)
 
     @property
     def faiss_file(self) -> Path:
@@ -98,7 +106,7 @@ class EmbedderSettings(EnvironmentSettings):
         default="sentence-transformers", validation_alias="EMBEDDER"
     )
     model: str = "all-MiniLM-L6-v2"
-    backend: Literal["torch"] = "torch"
+    backend: Literal["torch", "onnx", "openvino"] = "torch"
     batch_size: int = Field(default=32, ge=1, le=1024)
     threads: int | None = Field(default=None, ge=1, le=256)
 

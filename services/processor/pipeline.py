@@ -10,7 +10,6 @@ from services.processor.batch import Batch
 from services.processor.burial import Burial
 from services.processor.chunker import Chunker, EmbeddableChunk
 from shared.domain import WriteOutcome
-from shared.errors import UnknownContentHash
 from shared.events import DocumentEvent
 from shared.observability.metrics import ProcessorMetrics
 from shared.ports import Clock, EmbeddedDocument, Embedder, VectorStore
@@ -59,11 +58,10 @@ class Pipeline:
         while batch.upserts:
             if not batch.embedded:
                 batch.embedded = self._embed_some(batch.upserts, keep_alive, reuse=True)
-            try:
-                outcomes = self._store.replace(batch.embedded)
-            except UnknownContentHash:
+            outcomes = self._store.replace(batch.embedded)
+            if WriteOutcome.UNRESOLVED in outcomes:
                 batch.embedded = self._embed_some(batch.upserts, keep_alive, reuse=False)
-                outcomes = self._store.replace(batch.embedded)
+                continue
             for event, outcome in zip(batch.upserts, outcomes, strict=False):
                 self._written(event, outcome, "indexed")
             del batch.upserts[: len(outcomes)]

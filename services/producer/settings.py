@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import BeforeValidator, Field, field_validator
 
-from services.producer.durations import parse_duration
 from shared.domain import epoch_milliseconds
+from shared.durations import parse_duration
 from shared.events import parse_time
 from shared.settings import EnvironmentList, EnvironmentSettings, split_list
 

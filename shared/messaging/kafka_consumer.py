@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import confluent_kafka
-from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException, Message
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaException, Message
 
 from shared.errors import BrokerUnavailable, ConfigurationError
 from shared.messaging.client_config import HEADER_HEADROOM, client_config, describe
@@ -104,6 +104,17 @@ class KafkaConsumer:
         for answer in answers or ():
             if answer.error is not None:
                 _refuse_commit(answer.error)
+
+    def rewind(self) -> None:
+        try:
+            committed = self._client.committed(self._client.assignment(), timeout=_COMMITTED_TIMEOUT)
+            self._held.clear()
+            for partition in committed:
+                if partition.offset < 0:
+                    partition.offset = OFFSET_BEGINNING
+                self._client.seek(partition)
+        except KafkaException as error:
+            raise BrokerUnavailable(f"the committed offsets are unknown ({describe(error)})") from None
 
     def pause(self) -> None:
         self._paused = True

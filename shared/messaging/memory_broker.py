@@ -135,6 +135,11 @@ class MemoryConsumer:
                 if self._group.owners.get(partition) == self._member:
                     self._group.committed[partition] = offset
 
+    def rewind(self) -> None:
+        with self._broker.changed:
+            for partition in self._positions:
+                self._positions[partition] = self._group.committed.get(partition, 0)
+
     def pause(self) -> None:
         self._paused = True
 

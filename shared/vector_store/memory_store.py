@@ -27,7 +27,7 @@ from shared.domain import (
     WriteOutcome,
     truncate_to_milliseconds,
 )
-from shared.errors import StoreUnavailable, UnknownContentHash
+from shared.errors import CursorExpired, StoreUnavailable
 from shared.ports import Clock, EmbeddedDocument
 from shared.vector_store import laws
 
@@ -59,6 +59,8 @@ class MemoryStore:
         self._store_id = uuid.uuid4().hex
         self._entries: dict[str, _Entry] = {}
         self._last_seq = 0
+        self._forgotten_seq = 0
+        self._last_indexed_at: datetime | None = None
         self._lock = threading.Lock()
         self._closed = False
 
@@ -66,18 +68,15 @@ class MemoryStore:
         items = [laws.checked(item, self._dimension) for item in documents]
         with self._lock:
             self._require_open()
-            before, seq_before = dict(self._entries), self._last_seq
-            try:
-                return [self._replace_one(item) for item in items]
-            except UnknownContentHash:
-                self._entries, self._last_seq = before, seq_before
-                raise
+            return [self._replace_one(item) for item in items]
 
     def _replace_one(self, item: EmbeddedDocument) -> WriteOutcome:
         document = item.document
         outcome = laws.judge(self._blocking_version(document.document_id), document.version)
         if outcome is WriteOutcome.APPLIED:
             embeddings = self._resolve(item)
+            if embeddings is None:
+                return WriteOutcome.UNRESOLVED
             now = self._now()
             content = StoredDocument(
                 document, tuple(sorted(item.chunks, key=lambda chunk: chunk.ordinal)), now
@@ -85,8 +84,8 @@ class MemoryStore:
             self._put(document.document_id, document.version, now, content, embeddings, blocks=True)
         return outcome
 
-    def _resolve(self, item: EmbeddedDocument) -> tuple[Embedding, ...]:
-        """The embeddings in order of ordinal, reused ones looked up."""
+    def _resolve(self, item: EmbeddedDocument) -> tuple[Embedding, ...] | None:
+        """The embeddings in order of ordinal, reused ones looked up; ``None`` where one is missing."""
         stored = self._entries.get(item.document.document_id)
         known: dict[str, Embedding] = {}
         if stored and stored.content:
@@ -97,9 +96,13 @@ class MemoryStore:
         resolved: dict[int, Embedding] = {}
         for chunk, embedding in zip(item.chunks, item.embeddings, strict=True):
             if embedding is None and chunk.content_hash not in known:
-                raise UnknownContentHash(f"{chunk.chunk_id}: no stored chunk has hash {chunk.content_hash}")
+                return None
             resolved[chunk.ordinal] = known[chunk.content_hash] if embedding is None else embedding.copy()
         return tuple(resolved[ordinal] for ordinal in sorted(resolved))
+
+    def flush(self) -> None:
+        with self._lock:
+            self._require_open()
 
     def delete(self, document_id: str, version: Version) -> WriteOutcome:
         version = laws.truncated(version)
@@ -142,8 +145,7 @@ class MemoryStore:
         laws.checked_count("limit", limit)
         with self._lock:
             self._require_open()
-            store_id, _, seq = (after or "").partition(":")
-            last = int(seq) if store_id == self._store_id else 0
+            last = self._position(after)
             newer = sorted(
                 (entry.seq, document_id, entry)
                 for document_id, entry in self._entries.items()
@@ -152,13 +154,23 @@ class MemoryStore:
         changes = tuple(
             Change(
                 document_id,
-                ChangeKind.INDEXED if entry.content else ChangeKind.REMOVED,
+                _kind(entry),
                 entry.version,
                 entry.indexed_at,
             )
             for _, document_id, entry in newer
         )
         return ChangePage(changes, f"{self._store_id}:{newer[-1][0] if newer else last}")
+
+    def _position(self, after: str | None) -> int:
+        if after is None:
+            return 0
+        store_id, _, seq = after.partition(":")
+        if store_id != self._store_id:
+            raise CursorExpired("the cursor is of another store")
+        if int(seq) < self._forgotten_seq:
+            raise CursorExpired("removals after the cursor have been forgotten")
+        return int(seq)
 
     def stats(self) -> StoreStats:
         with self._lock:
@@ -171,7 +183,7 @@ class MemoryStore:
             chunks=sum(len(content.chunks) for content in live),
             tombstones=sum(entry.blocks for entry in entries) - len(live),
             as_of=min(max(event_times), self._now()) if event_times else None,
-            last_indexed_at=max(entries, key=lambda entry: entry.seq).indexed_at if entries else None,
+            last_indexed_at=self._last_indexed_at,
         )
 
     def purge(self, max_age: timedelta | None, max_chunks: int | None) -> int:
@@ -195,6 +207,20 @@ class MemoryStore:
                 removed += 1
             return removed
 
+    def expire_tombstones(self, older_than: timedelta) -> int:
+        with self._lock:
+            self._require_open()
+            now = self._now()
+            expired = {
+                document_id: entry.seq
+                for document_id, entry in self._entries.items()
+                if not entry.content and now - entry.indexed_at > older_than
+            }
+            for document_id in expired:
+                del self._entries[document_id]
+            self._forgotten_seq = max([self._forgotten_seq, *expired.values()])
+            return len(expired)
+
     def close(self) -> None:
         with self._lock:
             self._closed = True
@@ -214,6 +240,7 @@ class MemoryStore:
         blocks: bool,
     ) -> None:
         self._last_seq += 1
+        self._last_indexed_at = indexed_at
         self._entries[document_id] = _Entry(self._last_seq, version, indexed_at, content, embeddings, blocks)
 
     def _now(self) -> datetime:
@@ -222,6 +249,12 @@ class MemoryStore:
     def _require_open(self) -> None:
         if self._closed:
             raise StoreUnavailable("the vector store is closed")
+
+
+def _kind(entry: _Entry) -> ChangeKind:
+    if entry.content:
+        return ChangeKind.INDEXED
+    return ChangeKind.REMOVED if entry.blocks else ChangeKind.PURGED
 
 
 def _hits(stored: StoredDocument, embeddings: tuple[Embedding, ...], query: Embedding) -> list[Hit]:

@@ -15,6 +15,7 @@ from shared.domain import (
     StoreStats,
     from_epoch_milliseconds,
 )
+from shared.errors import CursorExpired
 from shared.vector_store.faiss_store.rows import DOCUMENT_COLUMNS, document_of, version_of
 from shared.vector_store.faiss_store.schema import State
 
@@ -53,10 +54,7 @@ def content_hashes(connection: sqlite3.Connection, document_ids: Sequence[str]) 
 
 
 def change_page(connection: sqlite3.Connection, store_id: str, after: str | None, limit: int) -> ChangePage:
-    """A cursor of another store (removed and built again at the same path) starts from the beginning:
-    to send a change twice is harmless, to skip one is not."""
-    cursor_store, _, seq = (after or "").partition(":")
-    last = int(seq) if cursor_store == store_id else 0
+    last = _position(connection, store_id, after)
     rows = connection.execute(
         """
         SELECT seq, document_id, state, revision, updated_at, indexed_at
@@ -67,13 +65,32 @@ def change_page(connection: sqlite3.Connection, store_id: str, after: str | None
     changes = tuple(
         Change(
             document_id=document_id,
-            kind=ChangeKind.INDEXED if state == State.LIVE else ChangeKind.REMOVED,
+            kind=_KINDS[State(state)],
             version=version_of(revision, updated_at),
             indexed_at=from_epoch_milliseconds(indexed_at),
         )
         for _, document_id, state, revision, updated_at, indexed_at in rows
     )
     return ChangePage(changes, f"{store_id}:{rows[-1][0] if rows else last}")
+
+
+_KINDS = {
+    State.LIVE: ChangeKind.INDEXED,
+    State.DELETED: ChangeKind.REMOVED,
+    State.PURGED: ChangeKind.PURGED,
+}
+
+
+def _position(connection: sqlite3.Connection, store_id: str, after: str | None) -> int:
+    """The number of the last change that the cursor has seen."""
+    if after is None:
+        return 0
+    cursor_store, _, seq = after.partition(":")
+    if cursor_store != store_id:
+        raise CursorExpired("the cursor is of another store")
+    if int(seq) < connection.execute("SELECT forgotten_seq FROM counters").fetchone()[0]:
+        raise CursorExpired("removals after the cursor have been forgotten")
+    return int(seq)
 
 
 def store_stats(connection: sqlite3.Connection, now: datetime) -> StoreStats:

@@ -16,7 +16,7 @@ from pathlib import Path
 from shared.errors import ConfigurationError, StoreDamaged, StoreMismatch
 from shared.vector_store.faiss_store.database import Database, damage
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x52414756  # "RAGV"
 
 # Six chunks of 384 float32 with their texts fill a page of this size; the default wastes a third.
@@ -45,10 +45,11 @@ _TABLES = (
         documents INTEGER NOT NULL,
         chunks INTEGER NOT NULL,
         tombstones INTEGER NOT NULL,
-        last_indexed_at INTEGER
+        last_indexed_at INTEGER,
+        forgotten_seq INTEGER NOT NULL
     )
     """,
-    "INSERT INTO counters VALUES (0, 0, 0, 0, NULL)",
+    "INSERT INTO counters VALUES (0, 0, 0, 0, NULL, 0)",
     """
     CREATE TABLE documents (
         document_key INTEGER PRIMARY KEY,

@@ -30,7 +30,7 @@ from shared.vector_store.faiss_store.tail import Tail
 if TYPE_CHECKING:
     from shared.ports import Embedding
 
-_PURGE_BATCH = 500  # documents per transaction, so that other writers get their turn
+_STEP = 500  # documents per transaction, so that other writers get their turn
 
 
 class FaissStore:
@@ -82,6 +82,10 @@ class FaissStore:
             now = epoch_milliseconds(self._clock.now())
             return [writes.replace_document(connection, item, now) for item in items]
 
+    def flush(self) -> None:
+        with self._writer.outside_transaction():
+            pass  # each commit is synchronous
+
     def delete(self, document_id: str, version: Version) -> WriteOutcome:
         with self._writer.write() as connection:
             now = epoch_milliseconds(self._clock.now())
@@ -119,12 +123,20 @@ class FaissStore:
         removed = 0
         while True:
             with self._writer.write() as connection:
-                batch = writes.purge_batch(
-                    connection, older_than, max_chunks, _PURGE_BATCH, epoch_milliseconds(now)
-                )
+                batch = writes.purge_batch(connection, older_than, max_chunks, _STEP, epoch_milliseconds(now))
             removed += batch
-            if batch < _PURGE_BATCH:
+            if batch < _STEP:
                 return removed
+
+    def expire_tombstones(self, older_than: timedelta) -> int:
+        removed_before = epoch_milliseconds(self._now()) - older_than // timedelta(milliseconds=1)
+        expired = 0
+        while True:
+            with self._writer.write() as connection:
+                batch = writes.expire_batch(connection, removed_before, _STEP)
+            expired += batch
+            if batch < _STEP:
+                return expired
 
     def close(self) -> None:
         for database in (self._searcher, self._lookups, self._writer):

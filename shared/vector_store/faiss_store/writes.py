@@ -6,7 +6,6 @@ import sqlite3
 from typing import Any
 
 from shared.domain import Version, WriteOutcome
-from shared.errors import UnknownContentHash
 from shared.ports import EmbeddedDocument
 from shared.vector_store import laws
 from shared.vector_store.faiss_store.rows import (
@@ -45,15 +44,14 @@ _COUNT = """
 
 
 def replace_document(connection: sqlite3.Connection, item: EmbeddedDocument, now: int) -> WriteOutcome:
-    """``now`` in epoch milliseconds, here and below.
-
-    :raises UnknownContentHash: an embedding to be reused is not there.
-    """
+    """``now`` in epoch milliseconds, here and below."""
     document = item.document
     stored = find_state(connection, document.document_id)
     outcome = laws.judge(stored.blocking_version if stored else None, document.version)
     if outcome is WriteOutcome.APPLIED:
         embeddings = _resolve(connection, item, stored)
+        if embeddings is None:
+            return WriteOutcome.UNRESOLVED
         document_key = _put(connection, stored, content_parameters(document), len(embeddings), now)
         connection.executemany(
             _PUT_CHUNK,
@@ -67,8 +65,8 @@ def replace_document(connection: sqlite3.Connection, item: EmbeddedDocument, now
 
 def _resolve(
     connection: sqlite3.Connection, item: EmbeddedDocument, stored: DocumentState | None
-) -> list[bytes]:
-    """The embedding of each chunk as stored bytes, reused ones looked up."""
+) -> list[bytes] | None:
+    """The embedding of each chunk as stored bytes, reused ones looked up; ``None`` where one is missing."""
     known: dict[str, bytes] = {}
     if stored and any(embedding is None for embedding in item.embeddings):
         known = dict(
@@ -83,7 +81,7 @@ def _resolve(
         elif chunk.content_hash in known:
             resolved.append(known[chunk.content_hash])
         else:
-            raise UnknownContentHash(f"{chunk.chunk_id}: no stored chunk has hash {chunk.content_hash}")
+            return None
     return resolved
 
 
@@ -122,6 +120,24 @@ def purge_batch(
         chunks_left -= chunks
         removed += 1
     return removed
+
+
+def expire_batch(connection: sqlite3.Connection, removed_before: int, limit: int) -> int:
+    """Forget up to ``limit`` documents that were removed before then; fewer means that none is left."""
+    expired = connection.execute(
+        """
+        SELECT document_key, seq, state FROM documents
+        WHERE state != ? AND indexed_at < ? ORDER BY seq LIMIT ?
+        """,
+        [State.LIVE, removed_before, limit],
+    ).fetchall()
+    if expired:
+        connection.executemany("DELETE FROM documents WHERE document_key = ?", [row[:1] for row in expired])
+        connection.execute(
+            "UPDATE counters SET tombstones = tombstones - ?, forgotten_seq = max(forgotten_seq, ?)",
+            [sum(state == State.DELETED for *_, state in expired), max(seq for _, seq, _ in expired)],
+        )
+    return len(expired)
 
 
 def _put(

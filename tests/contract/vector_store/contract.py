@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from shared.domain import ChangeKind, SearchFilter, WriteOutcome
-from shared.errors import StoreUnavailable, UnknownContentHash
+from shared.errors import CursorExpired, StoreUnavailable
 from shared.ports import EmbeddedDocument, VectorStore
 from tests.contract.vector_store.builders import (
     DIMENSION,
@@ -22,6 +22,7 @@ from tests.contract.vector_store.builders import (
 )
 
 APPLIED, DUPLICATE, STALE = WriteOutcome.APPLIED, WriteOutcome.DUPLICATE, WriteOutcome.STALE
+UNRESOLVED = WriteOutcome.UNRESOLVED
 
 
 def found(store: VectorStore, top_k: int = 100, where: SearchFilter | None = None) -> list[str]:
@@ -166,27 +167,27 @@ class ReuseLaws:
         assert [hit.chunk_id for hit in store.search(axis(4), 1)] == ["a#1"]
         assert [hit.chunk_id for hit in store.search(axis(0), 1)] == ["a#2"]
 
-    def test_an_unknown_hash_writes_nothing(self, store: VectorStore) -> None:
+    def test_an_unknown_hash_writes_nothing_of_its_document(self, store: VectorStore) -> None:
         store.replace([embedded("a", 1, hashes=["x"])])
-        before = store.changes(None, 10)
-        with pytest.raises(UnknownContentHash):
-            store.replace([embedded("b", 1), embedded("a", 2, vectors=[None], hashes=["gone"])])
-        assert store.changes(None, 10) == before
-        assert store.get("b") is None
-        assert texts(store) == {"a r1 c0"}
-        assert store.stats().documents == 1
-        assert store.replace([embedded("b", 1)]) == [APPLIED]
+        batch = [
+            embedded("a", 2, vectors=[axis(1), None], hashes=["y", "gone"]),
+            embedded("b", 1),
+            embedded("a", 3, vectors=[None], hashes=["x"]),
+        ]
+        assert store.replace(batch) == [UNRESOLVED, APPLIED, APPLIED]
+        assert texts(store) == {"a r3 c0", "b r1 c0"}
+        assert store.stats().chunks == 2
 
     def test_another_documents_hash_is_not_reused(self, store: VectorStore) -> None:
         store.replace([embedded("a", 1, hashes=["x"])])
-        with pytest.raises(UnknownContentHash):
-            store.replace([embedded("b", 1, vectors=[None], hashes=["x"])])
+        assert store.replace([embedded("b", 1, vectors=[None], hashes=["x"])]) == [UNRESOLVED]
+        assert store.get("b") is None
 
     def test_a_deleted_documents_hash_is_not_reused(self, store: VectorStore) -> None:
         store.replace([embedded("a", 1, hashes=["x"])])
         store.delete("a", version(2))
-        with pytest.raises(UnknownContentHash):
-            store.replace([embedded("a", 3, vectors=[None], hashes=["x"])])
+        assert store.replace([embedded("a", 3, vectors=[None], hashes=["x"])]) == [UNRESOLVED]
+        assert store.replace([embedded("a", 3)]) == [APPLIED]
 
     def test_a_stale_write_need_not_resolve(self, store: VectorStore) -> None:
         store.replace([embedded("a", 2, hashes=["x"])])
@@ -326,10 +327,10 @@ class FeedLaws:
         store.replace([embedded("a")])
         assert [change.document_id for change in store.changes(cursor, 5).changes] == ["a"]
 
-    def test_a_cursor_of_another_store_starts_from_the_beginning(self, store: VectorStore) -> None:
+    def test_a_cursor_of_another_store_is_refused(self, store: VectorStore) -> None:
         store.replace([embedded("a"), embedded("b")])
-        changes = store.changes("0123456789abcdef0123456789abcdef:1", 5).changes
-        assert [change.document_id for change in changes] == ["a", "b"]
+        with pytest.raises(CursorExpired):
+            store.changes("0123456789abcdef0123456789abcdef:1", 5)
 
     def test_a_move_on_while_reading_skips_nothing(self, store: VectorStore) -> None:
         store.replace([embedded("a"), embedded("b"), embedded("c")])
@@ -401,13 +402,13 @@ class PurgeLaws:
         assert found(store) == ["d1197#0", "d1198#0", "d1199#0"]
         assert store.stats().chunks == 3
 
-    def test_they_appear_as_removed(self, store: VectorStore) -> None:
+    def test_they_appear_as_purged(self, store: VectorStore) -> None:
         store.replace([embedded("a", 3), embedded("b", 1, 5)])
         cursor = store.changes(None, 9).cursor
         store.purge(None, 1)
         changes = store.changes(cursor, 9).changes
         assert [(change.document_id, change.kind, change.version) for change in changes] == [
-            ("a", ChangeKind.REMOVED, version(3))
+            ("a", ChangeKind.PURGED, version(3))
         ]
 
     @pytest.mark.parametrize("revision", [3, 2])
@@ -429,6 +430,44 @@ class PurgeLaws:
         store.purge(None, 0)
         assert store.delete("a", version(3)) is APPLIED
         assert store.stats().tombstones == 1
+
+
+class ExpiryLaws:
+    def test_only_what_was_removed_long_ago_is_forgotten(
+        self, store: VectorStore, clock: ManualClock
+    ) -> None:
+        store.replace([embedded("live"), embedded("purged", 2, -5)])
+        store.delete("deleted", version(2))
+        store.purge(None, 1)
+        clock.advance(seconds=10)
+        store.delete("late", version(2))
+        assert store.expire_tombstones(timedelta(seconds=10)) == 0
+        assert store.expire_tombstones(timedelta(seconds=9)) == 2
+        assert [change.document_id for change in store.changes(None, 9).changes] == ["live", "late"]
+        assert store.stats().tombstones == 1
+        assert store.replace([embedded("deleted", 1), embedded("late", 1)]) == [APPLIED, STALE]
+        assert store.get("live") is not None
+
+    def test_a_cursor_that_would_miss_a_forgotten_removal_expires(
+        self, store: VectorStore, clock: ManualClock
+    ) -> None:
+        store.replace([embedded("a", 1)])
+        before = store.changes(None, 9).cursor
+        store.delete("a", version(2))
+        after = store.changes(before, 9).cursor
+        clock.advance(seconds=1)
+        store.expire_tombstones(timedelta(0))
+        with pytest.raises(CursorExpired):
+            store.changes(before, 9)
+        assert store.changes(after, 9).changes == ()
+        assert store.changes(None, 9).changes == ()
+
+    def test_many(self, store: VectorStore, clock: ManualClock) -> None:
+        for number in range(1_100):
+            store.delete(f"d{number}", version(1))
+        clock.advance(seconds=1)
+        assert store.expire_tombstones(timedelta(0)) == 1_100
+        assert store.stats().tombstones == 0
 
 
 class LifeLaws:
@@ -465,7 +504,15 @@ class LifeLaws:
 
 
 class VectorStoreContract(
-    WriteLaws, DeleteLaws, ReuseLaws, SearchLaws, FeedLaws, InspectionLaws, PurgeLaws, LifeLaws
+    WriteLaws,
+    DeleteLaws,
+    ReuseLaws,
+    SearchLaws,
+    FeedLaws,
+    InspectionLaws,
+    PurgeLaws,
+    ExpiryLaws,
+    LifeLaws,
 ):
     """Override ``store``; it must be empty, of ``DIMENSION`` and on ``clock``."""
 

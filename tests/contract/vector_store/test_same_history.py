@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from shared.domain import SearchFilter
-from shared.errors import UnknownContentHash
+from shared.errors import CursorExpired
 from shared.ports import EmbeddedDocument, VectorStore
 from shared.vector_store.faiss_store.store import FaissStore
 from shared.vector_store.memory_store import MemoryStore
@@ -81,13 +82,7 @@ class SameHistory(RuleBasedStateMachine):
 
     @rule(batch=st.lists(items(), min_size=1, max_size=4))
     def replace(self, batch: list[EmbeddedDocument]) -> None:
-        def outcome(store: VectorStore) -> object:
-            try:
-                return store.replace(batch)
-            except UnknownContentHash as error:
-                return str(error)
-
-        self.both(outcome)
+        self.both(lambda store: store.replace(batch))
 
     @rule(document_id=ids, revision=revisions, second=seconds)
     def delete(self, document_id: str, revision: int, second: int) -> None:
@@ -97,6 +92,10 @@ class SameHistory(RuleBasedStateMachine):
     def purge(self, max_age: int | None, max_chunks: int | None) -> None:
         age = None if max_age is None else self.clock.now() - at(max_age)
         self.both(lambda store: store.purge(age, max_chunks))
+
+    @rule(age=st.integers(0, 4_000))
+    def expire(self, age: int) -> None:
+        self.both(lambda store: store.expire_tombstones(timedelta(milliseconds=age)))
 
     @rule(milliseconds=st.integers(1, 5_000))
     def wait(self, milliseconds: int) -> None:
@@ -108,10 +107,14 @@ class SameHistory(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 4))
     def follow(self, limit: int) -> None:
-        memory, faiss = (
-            store.changes(cursor, limit)
-            for store, cursor in zip((self.memory, self.faiss), self.cursors, strict=True)
-        )
+        try:
+            memory = self.memory.changes(self.cursors[0], limit)
+        except CursorExpired:
+            with pytest.raises(CursorExpired):
+                self.faiss.changes(self.cursors[1], limit)
+            self.cursors = (None, None)
+            return
+        faiss = self.faiss.changes(self.cursors[1], limit)
         assert faiss.changes == memory.changes
         self.cursors = (memory.cursor, faiss.cursor)
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.producer.durations import parse_duration
 from services.producer.settings import ProducerSettings, since_milliseconds
+from shared.durations import parse_duration
 from shared.errors import ConfigurationError
 from shared.settings import load_settings
 
