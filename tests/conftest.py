@@ -9,6 +9,7 @@ import pytest
 
 from deploy.local.broker import GROUP_SETTINGS, broker_command
 from tests.support.processes import accepts_connections, free_port, running, wait_until
+from tests.support.redis_server import redis_cluster, redis_server
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -29,6 +30,20 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with running(broker_command(port), log):
         wait_until(lambda: accepts_connections(port), 15, f"broker on port {port} (log: {log})")
         yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Redis server. Shared: use a ``REDIS_PREFIX`` of your own."""
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One node of a real Redis Cluster, of six. Shared: use a ``REDIS_PREFIX`` of your own."""
+    with redis_cluster(tmp_path_factory.mktemp("redis-cluster")) as cluster:
+        yield cluster.url
 
 
 @pytest.fixture
