@@ -278,6 +278,10 @@ class Consumer(Protocol):
     def on_revoke(self, callback: RevokeCallback) -> None:
         """``callback`` runs before partitions are given up, while ``commit`` still works for them."""
 
+    def on_lost(self, callback: RevokeCallback) -> None:
+        """``callback`` runs after partitions went to another member without notice (this one was silent
+        for too long): nothing of them can be committed any more."""
+
     def close(self) -> None:
         """Leave the group, without committing."""
 

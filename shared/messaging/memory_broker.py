@@ -117,6 +117,8 @@ class MemoryConsumer:
         self._positions: dict[TopicPartition, int] = {}
         self._paused = False
         self._revoke_callback: RevokeCallback | None = None
+        self._lost_callback: RevokeCallback | None = None
+        self._lost: set[TopicPartition] = set()
 
     def poll(self, max_records: int, timeout: float) -> list[Record]:
         deadline = time.monotonic() + timeout
@@ -159,12 +161,26 @@ class MemoryConsumer:
     def on_revoke(self, callback: RevokeCallback) -> None:
         self._revoke_callback = callback
 
+    def on_lost(self, callback: RevokeCallback) -> None:
+        self._lost_callback = callback
+
+    def expel(self) -> None:
+        """Take every partition away without notice, as a broker does with a member that was silent for
+        too long; the next ``poll`` tells, and joins anew."""
+        with self._broker.changed:
+            self._lost |= self._positions.keys()
+            self._release(frozenset(self._positions))
+
     def close(self) -> None:
         with self._broker.changed:
             self._group.members.pop(self._member, None)
             self._release(frozenset(self._positions))
 
     def _rebalance(self) -> None:
+        if self._lost:
+            lost, self._lost = frozenset(self._lost), set()
+            if self._lost_callback is not None:
+                self._lost_callback(lost)
         with self._broker.changed:
             wanted = {
                 partition
