@@ -11,6 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaE
 
 from shared.errors import BrokerUnavailable, ConfigurationError
 from shared.messaging.client_config import HEADER_HEADROOM, client_config, describe
+from shared.messaging.kafka_record import record_from
 from shared.ports import Record, RevokeCallback, TopicPartition
 from shared.settings import KafkaSettings
 
@@ -62,13 +63,20 @@ def is_cooperative(settings: KafkaSettings) -> bool:
 
 
 class KafkaConsumer:
+    """Pauses a partition only once it has yielded a record: to pause one whose fetching is just starting
+    can leave it without records for ever. A record that arrives while paused is held back.
+    """
+
     def __init__(self, config: Mapping[str, Any], topics: Iterable[str], *, cooperative: bool) -> None:
         self._client = confluent_kafka.Consumer(dict(config))
         self._cooperative = cooperative
         self._paused = False
+        self._paused_partitions: set[TopicPartition] = set()
+        self._read_from: set[TopicPartition] = set()
         self._held: list[Record] = []
         self._starts: dict[TopicPartition, int] = {}
         self._revoke_callback: RevokeCallback | None = None
+        self._lost_callback: RevokeCallback | None = None
         self._closed = False
         self._client.subscribe(
             list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
@@ -80,6 +88,7 @@ class KafkaConsumer:
             # What is already here; `consume` with a timeout would wait until the batch is full.
             self._hold(self._client.consume(max_records - len(self._held), 0.0))
         if self._paused:
+            self._pause_partitions({record.topic_partition for record in self._held})
             return []
         batch, self._held = self._held[:max_records], self._held[max_records:]
         return batch
@@ -106,23 +115,31 @@ class KafkaConsumer:
                 _refuse_commit(answer.error)
 
     def rewind(self) -> None:
+        """What was never read from is at its committed offset already."""
+        read_from = self._read_from & self.assignment()
+        if not read_from:
+            return
         try:
-            committed = self._client.committed(self._client.assignment(), timeout=_COMMITTED_TIMEOUT)
-            self._held.clear()
+            committed = self._client.committed(_vendor(read_from), timeout=_COMMITTED_TIMEOUT)
+            for partition in committed:
+                if partition.error is not None:
+                    raise KafkaException(partition.error)
             for partition in committed:
                 if partition.offset < 0:
                     partition.offset = OFFSET_BEGINNING
                 self._client.seek(partition)
+                self._forget_position(_port([partition]))
         except KafkaException as error:
             raise BrokerUnavailable(f"the committed offsets are unknown ({describe(error)})") from None
 
     def pause(self) -> None:
         self._paused = True
-        self._client.pause(self._client.assignment())
+        self._pause_partitions({record.topic_partition for record in self._held})
 
     def resume(self) -> None:
         self._paused = False
-        self._client.resume(self._client.assignment())
+        self._client.resume(_vendor(self._paused_partitions & self.assignment()))
+        self._paused_partitions.clear()
 
     def assignment(self) -> frozenset[TopicPartition]:
         return _port(self._client.assignment())
@@ -143,11 +160,14 @@ class KafkaConsumer:
     def on_revoke(self, callback: RevokeCallback) -> None:
         self._revoke_callback = callback
 
+    def on_lost(self, callback: RevokeCallback) -> None:
+        self._lost_callback = callback
+
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
-        self._revoke_callback = None
+        self._revoke_callback = self._lost_callback = None
         self._client.close()
 
     def _on_assign(
@@ -157,8 +177,6 @@ class KafkaConsumer:
             self._client.incremental_assign(partitions)
         else:
             self._client.assign(partitions)
-        if self._paused:
-            self._client.pause(partitions)
         self._remember_starts(partitions)
         log.info("partitions assigned", extra={"partitions": sorted(p.partition for p in partitions)})
 
@@ -188,17 +206,30 @@ class KafkaConsumer:
         self, _client: confluent_kafka.Consumer, partitions: list[confluent_kafka.TopicPartition]
     ) -> None:
         self._give_up(partitions)
+        if self._lost_callback is not None and partitions:
+            self._lost_callback(_port(partitions))
         log.warning("partitions lost", extra={"partitions": sorted(p.partition for p in partitions)})
 
     def _give_up(self, partitions: list[confluent_kafka.TopicPartition]) -> None:
         gone = _port(partitions)
-        self._held = [record for record in self._held if record.topic_partition not in gone]
+        self._forget_position(gone)
+        self._paused_partitions -= gone
         for partition in gone:
             self._starts.pop(partition, None)
         if self._cooperative:
             self._client.incremental_unassign(partitions)
         else:
             self._client.unassign()
+
+    def _forget_position(self, partitions: frozenset[TopicPartition]) -> None:
+        self._held = [record for record in self._held if record.topic_partition not in partitions]
+        self._read_from -= partitions
+
+    def _pause_partitions(self, partitions: set[TopicPartition]) -> None:
+        fetching = partitions - self._paused_partitions
+        if fetching:
+            self._client.pause(_vendor(fetching))
+            self._paused_partitions |= fetching
 
     def _hold(self, messages: Iterable[Message | None]) -> None:
         """Keep all records before an error among them is raised: the client does not give them again."""
@@ -208,7 +239,9 @@ class KafkaConsumer:
             if error is not None:
                 errors.append(error)
             elif message is not None:
-                self._held.append(_record(message))
+                record = record_from(message)
+                self._held.append(record)
+                self._read_from.add(record.topic_partition)
         for error in errors:
             self._report(error)
 
@@ -224,21 +257,8 @@ def _port(partitions: Iterable[confluent_kafka.TopicPartition]) -> frozenset[Top
     return frozenset(TopicPartition(partition.topic, partition.partition) for partition in partitions)
 
 
-def _record(message: Message) -> Record:
-    topic, partition, offset = message.topic(), message.partition(), message.offset()
-    assert topic is not None
-    assert partition is not None
-    assert offset is not None
-    headers: Any = message.headers() or ()
-    return Record(
-        topic=topic,
-        partition=partition,
-        offset=offset,
-        key=message.key(),
-        value=message.value(),
-        headers=tuple((name, value or b"") for name, value in headers),
-        timestamp_ms=message.timestamp()[1],
-    )
+def _vendor(partitions: Iterable[TopicPartition]) -> list[confluent_kafka.TopicPartition]:
+    return [confluent_kafka.TopicPartition(partition.topic, partition.partition) for partition in partitions]
 
 
 def _refuse_commit(error: KafkaError) -> None:
