@@ -1,0 +1,81 @@
+"""Sends a history at a steady rate, as a source's producer does: until the broker has everything."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import closing
+
+from shared.errors import BrokerUnavailable
+from shared.messaging.factory import build_producer
+from shared.ports import DeliveryCallback, OutgoingRecord, Producer
+from shared.settings import KafkaSettings
+from tests.support.event_history import Message
+
+_PATIENCE = 300.0
+
+
+class Feeder(threading.Thread):
+    """What the broker did not acknowledge is sent once more, later than it should come."""
+
+    def __init__(self, settings: KafkaSettings, messages: Iterable[Message], rate: float) -> None:
+        super().__init__(name="feeder", daemon=True)
+        self._settings = settings
+        self._messages = list(messages)
+        self._rate = rate
+        self._refused: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._abandon = threading.Event()
+        self.sent = 0
+        self.sent_again = 0
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            with closing(build_producer(self._settings, "feeder")) as producer:
+                self._feed(producer)
+                self._confirm(producer)
+        except (BrokerUnavailable, AssertionError) as error:
+            self.failure = error
+
+    def abandon(self) -> None:
+        self._abandon.set()
+        self.join()
+
+    def _feed(self, producer: Producer) -> None:
+        due = time.monotonic()
+        for message in self._messages:
+            due += 1 / self._rate
+            if self._abandon.wait(max(0.0, due - time.monotonic())):
+                return
+            self._send(producer, message)
+            self.sent += 1
+
+    def _confirm(self, producer: Producer) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while not self._abandon.is_set():
+            outstanding = producer.flush(1.0)
+            if outstanding == 0 and self._refused.empty():
+                return
+            assert time.monotonic() < deadline, f"{outstanding} records were never acknowledged"
+            while not self._refused.empty():
+                self.sent_again += 1
+                self._send(producer, self._refused.get())
+
+    def _send(self, producer: Producer, message: Message) -> None:
+        record = OutgoingRecord(self._settings.topic, message.key, message.value)
+        while not self._abandon.is_set():
+            try:
+                producer.send(record, self._delivered(message))
+            except BrokerUnavailable:
+                self.sent_again += 1
+            else:
+                return
+
+    def _delivered(self, message: Message) -> DeliveryCallback:
+        def delivered(error: Exception | None) -> None:
+            if error is not None:
+                self._refused.put(message)
+
+        return delivered

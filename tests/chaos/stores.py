@@ -1,0 +1,190 @@
+"""The stores under test: how the processes reach them, and how they break."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from shared.embedder.hashing import HashingEmbedder
+from shared.ports import VectorStore
+from shared.settings import VectorStoreSettings
+from shared.vector_store.factory import open_vector_store
+from tests.support.redis_server import RedisClusterProcesses, RedisProcess, redis_cluster, redis_server
+
+if TYPE_CHECKING:
+    from tests.chaos.faults import Chaos, Steps
+
+FaultOfStore = Callable[["Chaos"], "Steps"]
+
+_LOOKS_FOR_A_WRITE = 3_000
+_FAILOVER_SECONDS = (5.0, 9.0)
+
+
+class StoreUnderTest(Protocol):
+    @property
+    def environment(self) -> dict[str, str]: ...
+
+    @property
+    def faults(self) -> list[FaultOfStore]: ...
+
+    @property
+    def exact(self) -> bool:
+        """Whether a search misses nothing, so that each of many may be demanded to be right."""
+
+    @property
+    def settings(self) -> VectorStoreSettings: ...
+
+    def wait_until_healthy(self) -> None: ...
+
+    def check_files(self) -> None:
+        """:raises AssertionError: what is on disk is not sound."""
+
+
+@contextlib.contextmanager
+def opened(store: StoreUnderTest) -> Iterator[VectorStore]:
+    """A new object, which knows nothing but what the store holds."""
+    embedder = HashingEmbedder()
+    with contextlib.closing(
+        open_vector_store(store.settings, embedder_name=embedder.name, dimension=embedder.dimension)
+    ) as port:
+        yield port
+
+
+class FaissUnderTest:
+    exact = True
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "store" / "documents.sqlite"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"VECTOR_STORE": "faiss", "FAISS_PATH": str(self._file)}
+
+    @property
+    def settings(self) -> VectorStoreSettings:
+        return VectorStoreSettings(vector_store="faiss", faiss_path=self._file)
+
+    @property
+    def faults(self) -> list[FaultOfStore]:
+        return [self._kill_all_writers_in_a_transaction]
+
+    def wait_until_healthy(self) -> None: ...
+
+    def check_files(self) -> None:
+        with contextlib.closing(sqlite3.connect(self._file)) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+    def _kill_all_writers_in_a_transaction(self, chaos: Chaos) -> Steps:
+        """The moment at which the write-ahead log grows is one at which some of a transaction is in it."""
+        writers = chaos.take_processors(all_of_them=True)
+        log = self._file.with_name(self._file.name + "-wal")
+        before = _state_of(log)
+        for _ in range(_LOOKS_FOR_A_WRITE):
+            if _state_of(log) != before:
+                break
+            chaos.breathe(0.001)
+        for writer in writers:
+            writer.kill()
+        chaos.note(f"kill -9 {', '.join(writer.name for writer in writers)} while one of them writes")
+        yield chaos.rng.uniform(0.2, 3)
+        for writer in writers:
+            writer.start()
+        chaos.give_back(*writers)
+
+
+class RedisUnderTest:
+    """Appends to its file as shipped (``appendfsync everysec``)."""
+
+    exact = False
+
+    def __init__(self, server: RedisProcess) -> None:
+        self._server = server
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"VECTOR_STORE": "redis", "REDIS_URL": self._server.url, "REDIS_SHARDS": "2"}
+
+    @property
+    def settings(self) -> VectorStoreSettings:
+        return VectorStoreSettings(vector_store="redis", redis_url=self._server.url, redis_shards=2)
+
+    @property
+    def faults(self) -> list[FaultOfStore]:
+        return [self._kill_the_server]
+
+    def wait_until_healthy(self) -> None: ...
+
+    def check_files(self) -> None: ...
+
+    def _kill_the_server(self, chaos: Chaos) -> Steps:
+        self._server.kill()
+        chaos.note("kill -9 redis-server")
+        yield chaos.rng.uniform(0.2, 3)
+        self._server.start()
+        chaos.note("redis-server is back, with its append-only file")
+
+
+class RedisClusterUnderTest:
+    """Writes count once a replica has them too, or a failover could lose what was committed."""
+
+    exact = False
+
+    def __init__(self, cluster: RedisClusterProcesses) -> None:
+        self._cluster = cluster
+        self._url = cluster.url
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "VECTOR_STORE": "redis",
+            "REDIS_URL": self._url,
+            "REDIS_SHARDS": "6",
+            "REDIS_WAIT_REPLICAS": "1",
+        }
+
+    @property
+    def settings(self) -> VectorStoreSettings:
+        return VectorStoreSettings(
+            vector_store="redis", redis_url=self._cluster.url, redis_shards=6, redis_wait_replicas=1
+        )
+
+    @property
+    def faults(self) -> list[FaultOfStore]:
+        return [self._fail_a_primary_over]
+
+    def wait_until_healthy(self) -> None:
+        self._cluster.wait_until_healthy()
+
+    def check_files(self) -> None: ...
+
+    def _fail_a_primary_over(self, chaos: Chaos) -> Steps:
+        node = self._cluster.kill_primary(f"any{chaos.rng.randrange(1000)}")
+        chaos.note(f"kill -9 the primary on port {node.port}")
+        yield chaos.rng.uniform(*_FAILOVER_SECONDS)
+        node.start()
+        chaos.note(f"the old primary on port {node.port} comes back")
+        yield 2.0
+        self._cluster.wait_until_healthy()
+
+
+@contextlib.contextmanager
+def store_under_test(kind: str, folder: Path) -> Iterator[StoreUnderTest]:
+    if kind == "faiss":
+        yield FaissUnderTest(folder)
+    elif kind == "redis":
+        with redis_server(folder / "redis") as server:
+            yield RedisUnderTest(server)
+    else:
+        with redis_cluster(folder / "redis") as cluster:
+            yield RedisClusterUnderTest(cluster)
+
+
+def _state_of(file: Path) -> tuple[int, int] | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_mtime_ns
