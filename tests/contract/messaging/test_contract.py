@@ -7,6 +7,8 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
 from typing import Protocol
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from deploy.local.broker import GROUP_SETTINGS
 from shared.errors import InvalidEvent, InvalidReason
 from shared.messaging.factory import build_consumer, build_producer, ensure_topics
+from shared.messaging.kafka_consumer import KafkaConsumer, consumer_config, is_cooperative
 from shared.messaging.memory_broker import MemoryBroker
 from shared.ports import Consumer, OutgoingRecord, Producer, Record, TopicPartition
 from shared.settings import KafkaSettings
@@ -23,6 +26,17 @@ TIMEOUT = 30.0
 PARTITIONS = 4
 
 
+@dataclass(frozen=True, slots=True)
+class SilentMember:
+    """``fall_silent`` returns when the group has given the member up."""
+
+    consumer: Consumer
+    fall_silent: Callable[[], None]
+
+    def close(self) -> None:
+        self.consumer.close()
+
+
 class Messaging(Protocol):
     topic: str
     group: str
@@ -30,6 +44,8 @@ class Messaging(Protocol):
     def producer(self) -> Producer: ...
 
     def consumer(self) -> Consumer: ...
+
+    def silent_consumer(self) -> SilentMember: ...
 
 
 class Memory:
@@ -43,6 +59,10 @@ class Memory:
 
     def consumer(self) -> Consumer:
         return self._broker.consumer(self.group, [self.topic])
+
+    def silent_consumer(self) -> SilentMember:
+        consumer = self._broker.consumer(self.group, [self.topic])
+        return SilentMember(consumer, consumer.expel)
 
 
 class Kafka:
@@ -64,6 +84,12 @@ class Kafka:
 
     def consumer(self) -> Consumer:
         return build_consumer(self.settings, "contract")
+
+    def silent_consumer(self) -> SilentMember:
+        patience = self.settings.session_timeout_ms
+        config = {**consumer_config(self.settings, "contract"), "max.poll.interval.ms": patience}
+        consumer = KafkaConsumer(config, [self.topic], cooperative=is_cooperative(self.settings))
+        return SilentMember(consumer, lambda: time.sleep(patience / 1000 + 1.5))
 
 
 @pytest.fixture(params=["memory", "kafka"])
@@ -349,3 +375,83 @@ def test_closing_does_not_commit(
     consumer.close()
     consumer.close()
     assert [record.value for record in read(join(), 1)] == [b"v"]
+
+
+def test_rewound_it_reads_again_what_was_not_committed(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    send_all(producer, messaging.topic, [(b"k", b"%d" % number) for number in range(10)])
+    send_all(producer, messaging.topic, [(b"other", b"never committed")])
+    consumer = join()
+    records = read(consumer, 11)
+    fifth = next(record for record in records if record.value == b"5")
+    consumer.commit({fifth.topic_partition: fifth.offset})
+    for _ in range(2):
+        consumer.rewind()
+        again = read(consumer, 6)
+        assert [r.value for r in again if r.key == b"k"] == [b"5", b"6", b"7", b"8", b"9"]
+        assert [r.value for r in again if r.key == b"other"] == [b"never committed"]
+    send_all(producer, messaging.topic, [(b"k", b"next")])
+    assert [record.value for record in read(consumer, 1)] == [b"next"]
+
+
+def test_rewound_before_all_that_was_fetched_was_returned_it_skips_and_doubles_nothing(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    send_all(producer, messaging.topic, [(b"k", b"%d" % number) for number in range(50)])
+    consumer = join()
+    wait_until(lambda: bool(consumer.poll(3, 0.1)), TIMEOUT, "the first records")
+    consumer.rewind()
+    assert [record.value for record in read(consumer, 50)] == [b"%d" % number for number in range(50)]
+    assert consumer.poll(10, 0.2) == []
+
+
+def test_rewound_while_paused_it_stays_paused(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    pairs: list[tuple[bytes | None, bytes | None]] = [(b"%d" % number, b"v") for number in range(20)]
+    send_all(producer, messaging.topic, pairs)
+    consumer = join()
+    read(consumer, 20)
+    consumer.pause()
+    assert consumer.poll(10, 0.1) == []
+    consumer.rewind()
+    for _ in range(5):
+        assert consumer.poll(10, 0.1) == []
+    consumer.resume()
+    assert sorted(record.key or b"" for record in read(consumer, 20)) == sorted(
+        key for key, _ in pairs if key
+    )
+    assert consumer.poll(10, 0.2) == []
+
+
+def test_rewound_at_once_after_the_assignment_it_reads_everything_once(
+    messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
+) -> None:
+    send_all(producer, messaging.topic, [(b"%d" % number, b"v") for number in range(20)])
+    consumer = join()
+    consumer.rewind()
+    consumer.pause()
+    wait_until(lambda: consumer.poll(1, 0.01) == [] and bool(consumer.assignment()), TIMEOUT, "assignment")
+    consumer.rewind()
+    consumer.resume()
+    consumer.rewind()
+    assert len(read(consumer, 20)) == 20
+    assert consumer.poll(10, 0.2) == []
+
+
+def test_partitions_lost_without_notice_are_told_and_not_committed(
+    messaging: Messaging, producer: Producer
+) -> None:
+    send_all(producer, messaging.topic, [(b"k", b"1"), (b"k", b"2")])
+    with closing(messaging.silent_consumer()) as member:
+        consumer, fall_silent = member.consumer, member.fall_silent
+        lost: set[TopicPartition] = set()
+        consumer.on_lost(lost.update)
+        consumer.on_revoke(lambda _partitions: pytest.fail("revoked, not lost"))
+        records = read(consumer, 2)
+        assigned = consumer.assignment()
+        fall_silent()
+        again = read(consumer, 2)
+        assert lost == assigned
+        assert [record.value for record in again] == [record.value for record in records] == [b"1", b"2"]
