@@ -1,0 +1,5 @@
+"""What an operator does with the processor: ``python -m services.processor dlq ...|rebuild ...``."""
+
+from services.processor.commands.entry import run_command
+
+__all__ = ["run_command"]

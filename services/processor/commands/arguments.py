@@ -1,0 +1,100 @@
+"""The command line: ``python -m services.processor dlq ...|rebuild ...``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TypeVar
+
+from services.processor.commands import dlq
+from services.processor.commands.dead_letters import parse_place
+from shared.durations import parse_duration
+from shared.errors import InvalidReason
+
+_PROGRAM = "python -m services.processor"
+_EXIT_CODES = "Exit codes: 0 done, 1 some could not be done, 2 wrongly used or configured."
+_REDRIVE = (
+    "Sends the original key, value and headers back to KAFKA_TOPIC, with a header dlq.redriven that names"
+    " the place. Redriving twice is harmless: the store drops what is not newer than what it holds. What is"
+    " still poison comes back to KAFKA_DLQ_TOPIC as a new letter; the old one stays until the topic's"
+    " retention removes it. Letters of the producer (raw events of the source) and letters of which only the"
+    " origin was kept cannot be sent back; they are counted."
+)
+
+_Parsed = TypeVar("_Parsed")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """``run`` of what it returns takes it and a Lifecycle; ``name`` is for messages."""
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM, description="Without a command it is the processor itself.", epilog=_EXIT_CODES
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_dlq(commands.add_parser("dlq", help="look at dead letters, and send them back", epilog=_EXIT_CODES))
+    return parser
+
+
+def _add_dlq(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="a line for each letter, newest last", epilog=_EXIT_CODES)
+    _add_reason(listing)
+    listing.add_argument(
+        "--since", type=_type(parse_duration, "duration"), metavar="AGE", help="not older than this: 1h, 7d"
+    )
+    listing.add_argument(
+        "--limit",
+        type=_type(_positive, "number"),
+        default=50,
+        metavar="N",
+        help="the newest N (50); all are counted",
+    )
+    listing.add_argument("--json", action="store_true", help="one JSON object, nothing cut")
+    listing.set_defaults(run=dlq.run_list, name="dlq list")
+
+    show = commands.add_parser("show", help="one letter whole", epilog=_EXIT_CODES)
+    show.add_argument("place", type=_type(parse_place, "place"), metavar="PLACE", help="such as 3@17")
+    show.add_argument("--raw", action="store_true", help="only the bytes of its value, to a file or a pipe")
+    show.set_defaults(run=dlq.run_show, name="dlq show")
+
+    redrive = commands.add_parser(
+        "redrive", help="send letters back to be processed again", description=_REDRIVE, epilog=_EXIT_CODES
+    )
+    which = redrive.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "places",
+        nargs="*",
+        default=[],
+        type=_type(parse_place, "place"),
+        metavar="PLACE",
+        help="such as 3@17",
+    )
+    _add_reason(which)
+    which.add_argument("--all", action="store_true", help="every letter; asks first")
+    redrive.add_argument("--dry-run", action="store_true", help="only say what would be sent")
+    redrive.add_argument("--yes", action="store_true", help="do not ask")
+    redrive.set_defaults(run=dlq.run_redrive, name="dlq redrive")
+
+
+def _add_reason(parser: argparse._ActionsContainer) -> None:
+    reasons = [reason.value for reason in InvalidReason]
+    parser.add_argument("--reason", choices=reasons, metavar="REASON", help=f"one of {', '.join(reasons)}")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError("at least 1 is needed")
+    return number
+
+
+def _type(parse: Callable[[str], _Parsed], name: str) -> Callable[[str], _Parsed]:
+    """A parser whose own message reaches the user."""
+
+    def parsed(text: str) -> _Parsed:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{name} {text!r}: {error}") from None
+
+    return parsed
