@@ -145,7 +145,7 @@ class MemoryStore:
         laws.checked_count("limit", limit)
         with self._lock:
             self._require_open()
-            last = self._position(after)
+            last, floor = self._position(after)
             newer = sorted(
                 (entry.seq, document_id, entry)
                 for document_id, entry in self._entries.items()
@@ -160,17 +160,20 @@ class MemoryStore:
             )
             for _, document_id, entry in newer
         )
-        return ChangePage(changes, f"{self._store_id}:{newer[-1][0] if newer else last}")
+        return ChangePage(changes, f"{self._store_id}:{newer[-1][0] if newer else last}:{floor}")
 
-    def _position(self, after: str | None) -> int:
+    def _position(self, after: str | None) -> tuple[int, int]:
+        """The number of the last change that the reader has seen, and of the last one that was forgotten
+        before it began: those it cannot have missed."""
         if after is None:
-            return 0
-        store_id, _, seq = after.partition(":")
+            return 0, self._forgotten_seq
+        store_id, *numbers = after.split(":")
         if store_id != self._store_id:
             raise CursorExpired("the cursor is of another store")
-        if int(seq) < self._forgotten_seq:
+        last, floor = map(int, numbers)
+        if self._forgotten_seq > max(last, floor):
             raise CursorExpired("removals after the cursor have been forgotten")
-        return int(seq)
+        return last, floor
 
     def stats(self) -> StoreStats:
         with self._lock:

@@ -54,7 +54,7 @@ def content_hashes(connection: sqlite3.Connection, document_ids: Sequence[str]) 
 
 
 def change_page(connection: sqlite3.Connection, store_id: str, after: str | None, limit: int) -> ChangePage:
-    last = _position(connection, store_id, after)
+    last, floor = _position(connection, store_id, after)
     rows = connection.execute(
         """
         SELECT seq, document_id, state, revision, updated_at, indexed_at
@@ -71,7 +71,7 @@ def change_page(connection: sqlite3.Connection, store_id: str, after: str | None
         )
         for _, document_id, state, revision, updated_at, indexed_at in rows
     )
-    return ChangePage(changes, f"{store_id}:{rows[-1][0] if rows else last}")
+    return ChangePage(changes, f"{store_id}:{rows[-1][0] if rows else last}:{floor}")
 
 
 _KINDS = {
@@ -81,16 +81,19 @@ _KINDS = {
 }
 
 
-def _position(connection: sqlite3.Connection, store_id: str, after: str | None) -> int:
-    """The number of the last change that the cursor has seen."""
+def _position(connection: sqlite3.Connection, store_id: str, after: str | None) -> tuple[int, int]:
+    """The number of the last change that the reader has seen, and of the last one that was forgotten before
+    it began: those it cannot have missed."""
+    forgotten: int = connection.execute("SELECT forgotten_seq FROM counters").fetchone()[0]
     if after is None:
-        return 0
-    cursor_store, _, seq = after.partition(":")
+        return 0, forgotten
+    cursor_store, *numbers = after.split(":")
     if cursor_store != store_id:
         raise CursorExpired("the cursor is of another store")
-    if int(seq) < connection.execute("SELECT forgotten_seq FROM counters").fetchone()[0]:
+    last, floor = map(int, numbers)
+    if forgotten > max(last, floor):
         raise CursorExpired("removals after the cursor have been forgotten")
-    return int(seq)
+    return last, floor
 
 
 def store_stats(connection: sqlite3.Connection, now: datetime) -> StoreStats:

@@ -75,7 +75,7 @@ class Tail:
         if self._index is not None and data_version == self._data_version:
             return self._index
         index, self._index = self._index, None  # half-applied changes must not survive an error
-        if index is None:
+        if index is None or self._has_missed_removals(connection):
             index = self._loaded(connection)
         else:
             self._apply(connection, index)
@@ -85,6 +85,11 @@ class Tail:
                 index.compact()
         self._index, self._data_version = index, data_version
         return index
+
+    def _has_missed_removals(self, connection: sqlite3.Connection) -> bool:
+        """Documents that the index holds were removed, and their rows forgotten since."""
+        forgotten: int = connection.execute("SELECT forgotten_seq FROM counters").fetchone()[0]
+        return forgotten > self._seq
 
     def _loaded(self, connection: sqlite3.Connection) -> ChunkIndex:
         index = self._empty_index(connection)

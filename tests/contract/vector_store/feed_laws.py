@@ -197,6 +197,35 @@ class ExpiryLaws:
         assert store.changes(after, 9).changes == ()
         assert store.changes(None, 9).changes == ()
 
+    def test_what_is_forgotten_is_found_no_more(self, store: VectorStore, clock: ManualClock) -> None:
+        """Also where nobody has searched since it was removed."""
+        store.replace([embedded("a"), embedded("b")])
+        assert found(store) == ["a#0", "b#0"]
+        store.delete("a", version(2))
+        clock.advance(seconds=1)
+        assert store.expire_tombstones(timedelta(0)) == 1
+        assert found(store) == ["b#0"]
+        assert store.replace([embedded("a", 1)]) == [APPLIED]
+        assert found(store) == ["a#0", "b#0"]
+
+    def test_who_begins_after_the_forgetting_gets_to_the_end(
+        self, store: VectorStore, clock: ManualClock, part_of: PartOf
+    ) -> None:
+        """Its pages before the forgotten removals have missed nothing; expired, they would be for ever."""
+        names = [f"d{number}" for number in range(40)]
+        store.replace([embedded(name) for name in names])
+        for number in range(20):
+            store.delete(f"gone{number}", version(1))
+        clock.advance(seconds=1)
+        assert store.expire_tombstones(timedelta(0)) == 20
+        assert in_parts(ids_of(whole_feed(store, limit=3)), part_of) == in_parts(names, part_of)
+        cursor = store.changes(None, 1).cursor
+        store.delete("d39", version(2))
+        clock.advance(seconds=1)
+        store.expire_tombstones(timedelta(0))
+        with pytest.raises(CursorExpired):
+            store.changes(cursor, 1)
+
     def test_many(self, store: VectorStore, clock: ManualClock) -> None:
         for number in range(1_100):
             store.delete(f"d{number}", version(1))

@@ -122,7 +122,7 @@ class LifeLaws:
 
     def test_threads_share_a_store(self, store: VectorStore) -> None:
         """Each writes documents of its own and one of all; what a thread wrote, it finds."""
-        revisions, writers = 15, 4
+        revisions, writers = 8, 4
 
         def write(number: int) -> None:
             for revision in range(1, revisions + 1):
