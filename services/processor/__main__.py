@@ -1,4 +1,4 @@
-"""The processor process: ``python -m services.processor``."""
+"""The processor process: ``python -m services.processor``; with arguments, one of its commands."""
 
 from __future__ import annotations
 
@@ -11,10 +11,18 @@ from prometheus_client import CollectorRegistry
 
 from services.processor.burial import Burial
 from services.processor.chunker import Chunker
+from services.processor.commits import Committer
+from services.processor.composer import Composer
+from services.processor.encoder import Encoder
+from services.processor.limit import DeadLetterLimit
 from services.processor.loop import Loop, LoopPolicy
 from services.processor.monitor import Monitor
-from services.processor.pipeline import Pipeline
+from services.processor.offsets import Ledger
+from services.processor.pipeline import Pipeline, PipelinePolicy
+from services.processor.recent import RecentDocuments
+from services.processor.retention import Retention, RetentionPolicy
 from services.processor.settings import ProcessorSettings
+from services.processor.writer import Writer
 from shared.clock import SystemClock
 from shared.embedder.factory import build_embedder
 from shared.errors import BrokerUnavailable, ConfigurationError
@@ -25,7 +33,7 @@ from shared.observability.health_server import HealthServer
 from shared.observability.log import configure_logging
 from shared.observability.metrics import ProcessorMetrics
 from shared.observability.tracing import configure_tracing
-from shared.ports import Embedder
+from shared.ports import Embedder, VectorStore
 from shared.resilience.backoff import Backoff
 from shared.settings import (
     EmbedderSettings,
@@ -39,6 +47,8 @@ from shared.vector_store.factory import open_vector_store
 log = logging.getLogger("services.processor")
 
 _TOPICS_TIMEOUT = 5.0
+_COMMIT_SECONDS = 1.0  # a crash repeats the work of about this time
+_REMEMBERED_BYTES = 33_554_432
 
 
 def main(lifecycle: Lifecycle) -> None:
@@ -66,29 +76,55 @@ def main(lifecycle: Lifecycle) -> None:
     store = open_vector_store(store_settings, embedder_name=embedder.name, dimension=embedder.dimension)
     lifecycle.on_close("vector store", store.close)
 
-    backoff = Backoff(0.2, 10.0, random.Random())  # noqa: S311 - jitter
-    _wait_for_topics(kafka, backoff, lifecycle.stop, heartbeat)
+    _wait_for_topics(kafka, _new_backoff(), lifecycle.stop, heartbeat)
     producer = build_producer(kafka, "processor-dlq")
     lifecycle.on_close("kafka producer", producer.close)
     consumer = build_consumer(kafka, "processor")
     lifecycle.on_close("kafka consumer", consumer.close)
+    retention = _build_retention(settings, store, metrics)
+    lifecycle.on_close("retention", retention.close)
 
-    dead_letters = DeadLetterQueue(producer, kafka.dlq_topic, metrics.dead_letters)
-    monitor = Monitor(consumer, store, metrics, clock)
-    monitors.append(monitor)
+    encoder = Encoder(embedder, metrics, settings.batch_max_tokens)
+    burial = Burial(DeadLetterQueue(producer, kafka.dlq_topic, metrics.dead_letters), producer)
+    pipeline = Pipeline(
+        Composer(chunker, store, RecentDocuments(_REMEMBERED_BYTES)),
+        encoder,
+        Writer(store, encoder, burial, metrics, clock),
+        DeadLetterLimit(settings.dlq_max_share),
+        metrics,
+        clock,
+        _new_backoff,
+        PipelinePolicy(settings.batch_max_records, settings.batch_max_tokens, settings.max_event_bytes),
+    )
+    ledger = Ledger()
+    committer = Committer(consumer, store, ledger, clock, _COMMIT_SECONDS)
+    monitor = Monitor(consumer, store, metrics, clock, lambda: loop.is_blocked)
     loop = Loop(
         consumer,
-        Pipeline(chunker, embedder, store, Burial(dead_letters, producer), metrics, clock),
-        monitor,
+        pipeline,
+        ledger,
+        committer,
         metrics,
         heartbeat,
         clock,
-        backoff,
-        LoopPolicy(settings.batch_max_records, settings.max_event_bytes),
+        _new_backoff(),
+        LoopPolicy(),
         lambda: ensure_topics(kafka, _TOPICS_TIMEOUT),
+        (monitor.report, retention.check),
     )
+    monitors.append(monitor)
+    retention.start()
     log.info("started", extra={"embedder": embedder.name, "group": kafka.group_id})
     loop.run(lifecycle.stop)
+
+
+def _new_backoff() -> Backoff:
+    return Backoff(0.2, 10.0, random.Random())  # noqa: S311 - jitter
+
+
+def _build_retention(settings: ProcessorSettings, store: VectorStore, metrics: ProcessorMetrics) -> Retention:
+    policy = RetentionPolicy(settings.max_age, settings.max_chunks, settings.tombstone_age)
+    return Retention(store, metrics, policy, random.Random())  # noqa: S311 - jitter
 
 
 def _build_chunker(settings: ProcessorSettings, embedder: Embedder) -> Chunker:
@@ -115,5 +151,13 @@ def _wait_for_topics(
             return
 
 
+def _run() -> int:
+    if len(sys.argv) > 1:
+        from services.processor.commands import run_command
+
+        return run_command(sys.argv[1:])
+    return run_service("processor", main)
+
+
 if __name__ == "__main__":
-    sys.exit(run_service("processor", main))
+    sys.exit(_run())

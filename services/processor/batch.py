@@ -1,69 +1,92 @@
-"""Records → the work that they ask for. Pure."""
+"""What waits for the encoder, and what goes through it together. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from shared.errors import InvalidEvent, InvalidReason
-from shared.events import DocumentEvent, Operation, decode_event
-from shared.ports import EmbeddedDocument, Record
+from opentelemetry.trace import INVALID_SPAN, Span
+
+from services.processor.work import Poison, Ticket, Work
+from shared.domain import WriteOutcome
+from shared.ports import EmbeddedDocument
 
 
-@dataclass(frozen=True, slots=True)
-class Poison:
-    """A record that can never be processed, and why."""
-
-    record: Record
-    reason: InvalidReason
-    detail: str
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Batch:
-    """What is left to do. The pipeline empties it step by step, so after a failure it can go on where it
+    """What is left to do. The writer empties it step by step, so after a failure it can go on where it
     stopped, and nothing is counted twice.
 
-    Of several events of one document only the newest version is in here: the others could not change
-    what the store ends with. They are in ``duplicates`` (equal version) and ``stale`` (lower).
+    ``embedded`` goes with ``upserts``, one for one, once the encoder is through. ``started``: seconds.
     """
 
-    upserts: list[DocumentEvent] = field(default_factory=list)
-    deletes: list[DocumentEvent] = field(default_factory=list)
+    upserts: list[Work] = field(default_factory=list)
+    deletes: list[Work] = field(default_factory=list)
     poison: list[Poison] = field(default_factory=list)
-    duplicates: int = 0
-    stale: int = 0
     embedded: list[EmbeddedDocument] = field(default_factory=list)
-    """Of the first of ``upserts``, ready to be written."""
+    span: Span = INVALID_SPAN
+    started: float = 0.0
+
+    def tickets(self) -> list[Ticket]:
+        works = [work.ticket for work in (*self.upserts, *self.deletes)]
+        return works + [item.ticket for item in self.poison]
 
 
-def plan(records: Iterable[Record], max_event_bytes: int) -> Batch:
-    batch = Batch()
-    newest: dict[str, DocumentEvent] = {}
-    for record in records:
-        try:
-            event = _decode(record.value, max_event_bytes)
-        except InvalidEvent as error:
-            batch.poison.append(Poison(record, error.reason, error.detail))
-            continue
-        document = event.document
-        known = newest.get(document.document_id)
-        if known is None:
-            newest[document.document_id] = event
-        elif document.version == known.document.version:
-            batch.duplicates += 1
-        else:
-            batch.stale += 1
-            if document.version > known.document.version:
-                newest[document.document_id] = event
-    for event in newest.values():
-        (batch.upserts if event.op is Operation.UPSERT else batch.deletes).append(event)
-    return batch
+class Waiting:
+    """Works in order of arrival, at most one for each document: the newest."""
 
+    def __init__(self) -> None:
+        self._works: dict[str, tuple[Work, int]] = {}
+        self._poison: list[Poison] = []
+        self._tokens = 0
 
-def _decode(value: bytes | None, max_event_bytes: int) -> DocumentEvent:
-    if value is not None and len(value) > max_event_bytes:
-        raise InvalidEvent(
-            InvalidReason.TOO_LARGE, f"{len(value)} bytes, at most {max_event_bytes} (MAX_EVENT_BYTES)"
-        )
-    return decode_event(value)
+    def __len__(self) -> int:
+        return len(self._works) + len(self._poison)
+
+    @property
+    def tokens(self) -> int:
+        """To be embedded for all of them."""
+        return self._tokens
+
+    def add_poison(self, poison: Poison) -> None:
+        self._poison.append(poison)
+
+    def add(self, work: Work) -> WriteOutcome | None:
+        """Takes the place of an older version that is still waiting, or gives way to a newer one.
+
+        The loser's ticket is done: as long as the winner is not written, the winner's record is not
+        committed. Returns what became of the loser; ``None`` where there was none.
+        """
+        earlier, _ = self._works.get(work.document_id, (None, 0))
+        if earlier is None or earlier.ticket.abandoned:
+            self._put(work)
+            return None
+        version, waiting_version = work.event.document.version, earlier.event.document.version
+        if version > waiting_version:
+            work.known = earlier.known  # what the earlier one would have left is never written
+            self._put(work)
+            earlier.ticket.done = True
+            return WriteOutcome.STALE
+        work.ticket.done = True
+        return WriteOutcome.DUPLICATE if version == waiting_version else WriteOutcome.STALE
+
+    def take(self, max_tokens: int, max_records: int) -> Batch:
+        """The first works, up to ``max_tokens`` to embed, but at least one; all poison."""
+        batch = Batch(poison=[item for item in self._poison if not item.ticket.abandoned])
+        self._poison.clear()
+        tokens = 0
+        for document_id, (work, work_tokens) in list(self._works.items()):
+            taken = len(batch.upserts) + len(batch.deletes)
+            if not work.ticket.abandoned:
+                if taken and (tokens + work_tokens > max_tokens or taken >= max_records):
+                    break
+                (batch.deletes if work.is_delete else batch.upserts).append(work)
+                tokens += work_tokens
+            del self._works[document_id]
+            self._tokens -= work_tokens
+        return batch
+
+    def _put(self, work: Work) -> None:
+        _, tokens_before = self._works.get(work.document_id, (None, 0))
+        tokens = work.fresh_tokens
+        self._works[work.document_id] = work, tokens
+        self._tokens += tokens - tokens_before

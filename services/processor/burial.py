@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from services.processor.batch import Poison
 from services.processor.spans import record_span
+from services.processor.work import Poison
 from shared.errors import BrokerUnavailable, InvalidEvent
 from shared.messaging.dead_letter import DeadLetterQueue
 from shared.ports import DeliveryCallback, Producer
@@ -20,7 +20,7 @@ class Burial:
         self._producer = producer
 
     def bury(self, poison: list[Poison]) -> int:
-        """Remove from ``poison`` what the broker has confirmed; how many those were.
+        """Remove from ``poison`` what the broker has confirmed, and mark it done; how many those were.
 
         :raises BrokerUnavailable: none was confirmed in time.
         """
@@ -30,6 +30,8 @@ class Burial:
         self._producer.flush(_FLUSH_SECONDS)
         known = answers.copy()
         confirmed = {index for index, error in known.items() if error is None}
+        for index in confirmed:
+            poison[index].ticket.done = True
         too_large = {index for index, error in known.items() if isinstance(error, InvalidEvent)}
         if poison and not confirmed and not any(poison[index].record.value for index in too_large):
             raise BrokerUnavailable(f"{len(poison)} dead letters were not confirmed")

@@ -17,7 +17,7 @@ _SPACE = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """A sentence, or a part of one that is too long; never split again."""
+    """A sentence, a part of one that is too long, or several in a row; never split again."""
 
     span: Span
     tokens: int
@@ -25,10 +25,11 @@ class _Piece:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddableChunk:
-    """A chunk, and the text that its embedding and its content hash are made of."""
+    """A chunk, and the text that its embedding and its content hash are made of, of ``tokens`` tokens."""
 
     chunk: Chunk
     text: str
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,14 @@ class Chunker:
         for span, count in zip(spans, tokens, strict=True):
             pieces += self._split(document.text, _Piece(span, count), budget)
         return tuple(
-            _embeddable(document.document_id, ordinal, title, span.of(document.text))
-            for ordinal, span in enumerate(self._pack(pieces, budget))
+            _embeddable(
+                document.document_id,
+                ordinal,
+                title,
+                piece.span.of(document.text),
+                title_tokens + piece.tokens,
+            )
+            for ordinal, piece in enumerate(self._pack(pieces, budget))
         )
 
     def _first_part(self, text: str, budget: int) -> tuple[str, int]:
@@ -71,19 +78,19 @@ class Chunker:
             parts += self._split(text, _Piece(half, count), budget)
         return parts
 
-    def _pack(self, pieces: Sequence[_Piece], budget: int) -> list[Span]:
-        packed: list[Span] = []
+    def _pack(self, pieces: Sequence[_Piece], budget: int) -> list[_Piece]:
+        packed: list[_Piece] = []
         current: list[_Piece] = []
         used = 0
         for piece in pieces:
             if current and used + piece.tokens > budget:
-                packed.append(Span(current[0].span.start, current[-1].span.end))
+                packed.append(_joined(current, used))
                 current = self._overlap(current, budget - piece.tokens)
                 used = sum(kept.tokens for kept in current)
             current.append(piece)
             used += piece.tokens
         if current:
-            packed.append(Span(current[0].span.start, current[-1].span.end))
+            packed.append(_joined(current, used))
         return packed
 
     def _overlap(self, previous: Sequence[_Piece], room: int) -> list[_Piece]:
@@ -98,10 +105,14 @@ class Chunker:
         return kept[::-1]
 
 
-def _embeddable(document_id: str, ordinal: int, title: str, text: str) -> EmbeddableChunk:
+def _joined(pieces: Sequence[_Piece], tokens: int) -> _Piece:
+    return _Piece(Span(pieces[0].span.start, pieces[-1].span.end), tokens)
+
+
+def _embeddable(document_id: str, ordinal: int, title: str, text: str, tokens: int) -> EmbeddableChunk:
     whole = f"{title}\n{text}"
     content_hash = hashlib.sha256(whole.encode()).hexdigest()[:32]
-    return EmbeddableChunk(Chunk(document_id, ordinal, text, content_hash), whole)
+    return EmbeddableChunk(Chunk(document_id, ordinal, text, content_hash), whole, tokens)
 
 
 def _halve(text: str, span: Span) -> tuple[Span, Span]:

@@ -1,93 +1,156 @@
-"""Poll, process, commit; while a dependency is away, wait without losing the membership."""
+"""The main thread: poll, hand over, commit, answer rebalances. It never waits for the model or the store
+longer than a rebalance may take."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from services.processor.batch import Batch, plan
-from services.processor.monitor import Monitor
-from services.processor.offsets import OffsetCommitter
+from services.processor.commits import Committer
+from services.processor.offsets import Ledger
 from services.processor.pipeline import Pipeline
-from services.processor.spans import batch_span
-from shared.errors import BrokerUnavailable, RetryableError
+from shared.errors import BrokerUnavailable, RetryableError, WritesLost
 from shared.lifecycle import Heartbeat
 from shared.observability.metrics import ProcessorMetrics
-from shared.ports import Clock, Consumer, Record
+from shared.ports import Clock, Consumer, Record, TopicPartition
 from shared.resilience.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.25
-_SILENCE_SECONDS = 10.0
+_SILENCE_SECONDS = 2.0
+_REPEAT_SECONDS = 30.0
+_STUCK_SECONDS = 300.0
+_CLOSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class LoopPolicy:
-    batch_max_records: int
-    max_event_bytes: int
-    commit_interval: float = 1.0
-    """Seconds; a crash repeats the work of at most about this time."""
+    """``max_bytes_in_flight`` bounds memory. ``give_up_seconds``: how long what is in the encoder may take
+    to be written, flushed and committed when its partitions move or the process stops; well below what
+    a broker grants a member."""
 
-
-class _Stopped(Exception):
-    """``stop`` came in the middle of long work. What is not written will be delivered again."""
+    max_bytes_in_flight: int = 33_554_432
+    give_up_seconds: float = 5.0
 
 
 class Loop:
-    """``restore_broker`` brings back what a broker without memory has lost (the topics)."""
+    """``restore_broker`` brings back what a broker without memory has lost (the topics). ``chores`` are
+    called once a turn, and must be quick."""
 
     def __init__(
         self,
         consumer: Consumer,
         pipeline: Pipeline,
-        monitor: Monitor,
+        ledger: Ledger,
+        committer: Committer,
         metrics: ProcessorMetrics,
         heartbeat: Heartbeat,
         clock: Clock,
         backoff: Backoff,
         policy: LoopPolicy,
         restore_broker: Callable[[], None],
+        chores: Iterable[Callable[[], None]] = (),
     ) -> None:
         self._consumer = consumer
         self._pipeline = pipeline
-        self._monitor = monitor
+        self._ledger = ledger
+        self._committer = committer
         self._metrics = metrics
         self._heartbeat = heartbeat
         self._clock = clock
         self._backoff = backoff
         self._policy = policy
         self._restore_broker = restore_broker
-        self._offsets = OffsetCommitter(consumer, clock, policy.commit_interval)
+        self._chores = tuple(chores)
         self._last_poll = clock.monotonic()
+        self._next_complaint = self._last_poll
         self._paused = False
-        consumer.on_revoke(self._offsets.give_up)
+        self._must_rewind = False
+        consumer.on_revoke(self._give_up)
+        consumer.on_lost(self._drop)
 
     def run(self, stop: threading.Event) -> None:
-        """Until ``stop``; what is done by then is committed."""
-        while not stop.is_set():
-            records = self._poll(stop)
-            if records:
-                self._metrics.consumed.inc(len(records))
-                with batch_span(records):
-                    self._process(records, stop)
-            self._offsets.commit_if_due()
-            self._monitor.report()
-        self._offsets.commit()
+        """Until ``stop``; what is done by then is committed.
+
+        :raises RagError: what ended a stage. Nothing is committed that was not flushed before.
+        """
+        self._pipeline.start()
+        try:
+            while not stop.is_set():
+                self._turn(stop)
+            self._give_up(None)
+        finally:
+            self._pipeline.close(_CLOSE_SECONDS)
+            self._committer.close()
+
+    @property
+    def is_blocked(self) -> bool:
+        """Nothing is taken in: a dependency is away, or there were too many dead letters."""
+        return (
+            self._must_rewind
+            or self._pipeline.held
+            or self._pipeline.halt is not None
+            or self._committer.failed
+        )
+
+    def _turn(self, stop: threading.Event) -> None:
+        self._beat()
+        try:
+            self._pipeline.check()
+            self._committer.turn()
+        except WritesLost as error:
+            self._start_over(error)
+        if self._must_rewind:
+            self._rewind()
+        records = self._poll(stop)
+        if records:
+            self._metrics.consumed.inc(len(records))
+            self._pipeline.put(self._ledger.take(records))
+        self._complain()
+        for chore in self._chores:
+            chore()
+
+    def _beat(self) -> None:
+        if not self._pipeline.is_stuck(_STUCK_SECONDS):
+            self._heartbeat.beat()
 
     def _poll(self, stop: threading.Event) -> list[Record]:
-        self._heartbeat.beat()
+        """What there is room for. While there is none, or nothing may be taken in, it polls now and then
+        without receiving anything, so that the membership is kept and rebalances are answered."""
+        blocked = self.is_blocked
+        is_full = self._ledger.bytes_in_flight >= self._policy.max_bytes_in_flight
+        room = 0 if blocked or is_full else self._pipeline.room()
+        silent_for = self._clock.monotonic() - self._last_poll
+        if not room and not blocked and silent_for < _SILENCE_SECONDS:
+            self._pipeline.wait_for_change(_POLL_SECONDS)
+            return []
+        self._set_paused(not room)
         try:
-            records = self._consumer.poll(self._policy.batch_max_records, _POLL_SECONDS)
-            self._last_poll = self._clock.monotonic()
+            records = self._consumer.poll(max(room, 1), _POLL_SECONDS)
         except BrokerUnavailable as error:
             log.warning("the broker cannot serve the topic", extra={"error": str(error)})
             self._wait(stop)
             self._try_to_restore_broker()
             return []
+        finally:
+            self._last_poll = self._clock.monotonic()
         return records
+
+    def _set_paused(self, paused: bool) -> None:
+        if paused != self._paused:
+            self._paused = paused
+            (self._consumer.pause if paused else self._consumer.resume)()
+
+    def _wait(self, stop: threading.Event) -> None:
+        """The backoff's next delay, beating."""
+        deadline = self._clock.monotonic() + self._backoff.next_delay()
+        while (remaining := deadline - self._clock.monotonic()) > 0:
+            if stop.wait(min(remaining, _POLL_SECONDS)):
+                return
+            self._beat()
 
     def _try_to_restore_broker(self) -> None:
         try:
@@ -97,67 +160,46 @@ class Loop:
         else:
             self._backoff.reset()
 
-    def _process(self, records: list[Record], stop: threading.Event) -> None:
-        batch = plan(records, self._policy.max_event_bytes)
-        if self._finish(batch, stop):
-            self._offsets.done(records)
-
-    def _finish(self, batch: Batch, stop: threading.Event) -> bool:
-        """Whether the whole batch is durable; false where ``stop`` came first."""
+    def _give_up(self, partitions: Collection[TopicPartition] | None) -> None:
+        """Finish what is in the encoder or being written, drop the rest, and commit what is done."""
+        deadline = self._clock.monotonic() + self._policy.give_up_seconds
+        self._ledger.abandon(partitions)
+        self._pipeline.drop_abandoned()
+        while self._pipeline.holds(partitions) and (left := deadline - self._clock.monotonic()) > 0:
+            self._beat()
+            self._pipeline.wait_until_released(partitions, min(left, _POLL_SECONDS))
         try:
-            while True:
-                started = self._clock.monotonic()
-                try:
-                    self._pipeline.run(batch, lambda: self._keep_alive(stop))
-                except RetryableError as error:
-                    self._metrics.retries.inc()
-                    log.warning("a dependency is away; the batch waits", extra={"error": str(error)})
-                    self._monitor.store_failed(error)
-                    self._pause()
-                    if not self._wait(stop):
-                        return False
-                else:
-                    self._backoff.reset()
-                    self._metrics.batch_duration.observe(self._clock.monotonic() - started)
-                    return True
-        except _Stopped:
-            return False
-        finally:
-            self._resume()
+            self._pipeline.check()
+            left = max(0.0, deadline - self._clock.monotonic())
+            self._committer.commit_now(partitions, left, self._beat)
+        except WritesLost as error:
+            self._start_over(error)
+        self._committer.forget(partitions)
 
-    def _wait(self, stop: threading.Event) -> bool:
-        """The backoff's next delay, beating and polling; false where ``stop`` ended it."""
-        deadline = self._clock.monotonic() + self._backoff.next_delay()
-        while (remaining := deadline - self._clock.monotonic()) > 0:
-            if stop.wait(min(remaining, _POLL_SECONDS)):
-                return False
-            self._heartbeat.beat()
-            if self._paused:
-                self._poll_paused()
-        return not stop.is_set()
+    def _drop(self, partitions: Collection[TopicPartition]) -> None:
+        """They are another member's already."""
+        self._committer.forget(partitions)
+        self._pipeline.drop_abandoned()
 
-    def _keep_alive(self, stop: threading.Event) -> None:
-        """Work goes on, but takes long: stay a member of the group."""
-        if stop.is_set():
-            raise _Stopped
-        self._heartbeat.beat()
-        if self._clock.monotonic() - self._last_poll > _SILENCE_SECONDS:
-            self._pause()
-            self._poll_paused()
+    def _start_over(self, error: WritesLost) -> None:
+        log.warning("the store lost writes; they are read and written again", extra={"error": str(error)})
+        self._metrics.writes_lost.inc()
+        self._committer.forget()
+        self._pipeline.drop_abandoned()
+        self._must_rewind = True
 
-    def _poll_paused(self) -> None:
-        self._last_poll = self._clock.monotonic()
+    def _rewind(self) -> None:
+        self._set_paused(True)
         try:
-            self._consumer.poll(1, 0.0)
+            self._consumer.rewind()
         except BrokerUnavailable as error:
-            log.warning("the broker cannot serve the topic", extra={"error": str(error)})
+            log.warning("cannot go back yet", extra={"error": str(error)})
+        else:
+            self._must_rewind = False
 
-    def _pause(self) -> None:
-        if not self._paused:
-            self._paused = True
-            self._consumer.pause()
-
-    def _resume(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._consumer.resume()
+    def _complain(self) -> None:
+        halt = self._pipeline.halt
+        if halt is not None and self._clock.monotonic() >= self._next_complaint:
+            self._next_complaint = self._clock.monotonic() + _REPEAT_SECONDS
+            self._metrics.dead_letter_halt.set(1)
+            log.error(str(halt))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
-from shared.errors import RetryableError, StoreUnavailable
+from shared.errors import StoreUnavailable
 from shared.observability.metrics import ProcessorMetrics
 from shared.ports import Clock, Consumer, TopicPartition, VectorStore
 
@@ -18,24 +19,25 @@ class Monitor:
     """``report`` belongs to the loop's thread; ``ready`` may be asked from any."""
 
     def __init__(
-        self, consumer: Consumer, store: VectorStore, metrics: ProcessorMetrics, clock: Clock
+        self,
+        consumer: Consumer,
+        store: VectorStore,
+        metrics: ProcessorMetrics,
+        clock: Clock,
+        is_blocked: Callable[[], bool],
     ) -> None:
         self._consumer = consumer
         self._store = store
         self._metrics = metrics
         self._clock = clock
+        self._is_blocked = is_blocked
         self._next_lag = self._next_store = clock.monotonic()
         self._partitions: frozenset[TopicPartition] = frozenset()
         self._store_usable = False
 
     def ready(self) -> bool:
-        """Partitions are assigned and the store can be used."""
-        return bool(self._partitions) and self._store_usable
-
-    def store_failed(self, error: RetryableError) -> None:
-        if isinstance(error, StoreUnavailable):
-            self._store_usable = False
-            self._next_store = self._clock.monotonic()
+        """Partitions are assigned, the store can be used, and records are taken in."""
+        return bool(self._partitions) and self._store_usable and not self._is_blocked()
 
     def report(self) -> None:
         """Refresh the gauges, each at its own pace."""

@@ -1,56 +1,57 @@
-"""Which offsets may be committed, and when."""
+"""Which records are in flight, and which offsets may be committed. Pure; belongs to the loop's thread."""
 
 from __future__ import annotations
 
-import logging
+from collections import deque
 from collections.abc import Collection, Iterable
 
-from shared.errors import BrokerUnavailable
-from shared.ports import Clock, Consumer, Record, TopicPartition
-
-log = logging.getLogger(__name__)
+from services.processor.work import Ticket
+from shared.ports import Record, TopicPartition
 
 
-class OffsetCommitter:
-    """Commits what is done at most once per ``interval`` seconds, and when told to.
+class Ledger:
+    """An offset may be committed when its record and all before it on its partition are done."""
 
-    A commit that fails is tried again; all that it can cost is work done twice.
-    """
+    def __init__(self) -> None:
+        self._open: dict[TopicPartition, deque[Ticket]] = {}
+        self._next: dict[TopicPartition, int] = {}
+        self._bytes = 0
 
-    def __init__(self, consumer: Consumer, clock: Clock, interval: float) -> None:
-        self._consumer = consumer
-        self._clock = clock
-        self._interval = interval
-        self._done: dict[TopicPartition, int] = {}
-        self._next_commit = clock.monotonic() + interval
+    @property
+    def bytes_in_flight(self) -> int:
+        return self._bytes
 
-    def done(self, records: Iterable[Record]) -> None:
-        """The effects of the records, and of all before them on their partitions, are durable."""
-        for record in records:
-            self._done[record.topic_partition] = record.offset + 1
+    def take(self, records: Iterable[Record]) -> list[Ticket]:
+        tickets = [Ticket(record) for record in records]
+        for ticket in tickets:
+            self._open.setdefault(ticket.record.topic_partition, deque()).append(ticket)
+            self._bytes += len(ticket.record.value or b"")
+        return tickets
 
-    def commit_if_due(self) -> None:
-        if self._done and self._clock.monotonic() >= self._next_commit:
-            self.commit()
+    def done(self) -> dict[TopicPartition, int]:
+        """The next offset to read of each partition that has one to commit."""
+        for partition, tickets in self._open.items():
+            while tickets and tickets[0].done:
+                record = tickets.popleft().record
+                self._bytes -= len(record.value or b"")
+                self._next[partition] = record.offset + 1
+        return dict(self._next)
 
-    def commit(self) -> None:
-        self._commit(frozenset(self._done))
+    def committed(self, offsets: dict[TopicPartition, int]) -> None:
+        for partition, offset in offsets.items():
+            if self._next.get(partition) == offset:
+                del self._next[partition]
 
-    def give_up(self, partitions: Collection[TopicPartition]) -> None:
-        """The partitions go to another member: the last moment to commit them."""
-        self._commit(partitions)
-        for partition in partitions:
-            self._done.pop(partition, None)
+    def abandon(self, partitions: Collection[TopicPartition] | None = None) -> None:
+        """What is in flight of them (``None``: of all) need not be worked on any more."""
+        for partition in self._open if partitions is None else partitions:
+            for ticket in self._open.get(partition, ()):
+                ticket.abandoned = True
 
-    def _commit(self, partitions: Collection[TopicPartition]) -> None:
-        offsets = {partition: self._done[partition] for partition in partitions if partition in self._done}
-        self._next_commit = self._clock.monotonic() + self._interval
-        if not offsets:
-            return
-        try:
-            self._consumer.commit(offsets)
-        except BrokerUnavailable as error:
-            log.warning("not committed yet", extra={"error": str(error)})
-            return
-        for partition in offsets:
-            del self._done[partition]
+    def forget(self, partitions: Collection[TopicPartition] | None = None) -> None:
+        """Abandon, and commit nothing of it any more."""
+        self.abandon(partitions)
+        for partition in list(self._open) if partitions is None else partitions:
+            for ticket in self._open.pop(partition, ()):
+                self._bytes -= len(ticket.record.value or b"")
+            self._next.pop(partition, None)

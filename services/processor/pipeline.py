@@ -1,135 +1,286 @@
-"""One batch: chunk, embed what is new, write, delete, bury; then count."""
+"""The stages, each on a thread of its own: compose, embed, write."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
-from services.processor.batch import Batch
-from services.processor.burial import Burial
-from services.processor.chunker import Chunker, EmbeddableChunk
+from opentelemetry import trace
+
+from services.processor.batch import Batch, Waiting
+from services.processor.composer import Composer
+from services.processor.encoder import Encoder
+from services.processor.limit import DeadLetterLimit, Halt
+from services.processor.reading import Reading, read
+from services.processor.spans import start_batch_span
+from services.processor.work import Poison, Ticket, Work
+from services.processor.writer import Writer
 from shared.domain import WriteOutcome
-from shared.events import DocumentEvent
+from shared.errors import RetryableError, WritesLost
 from shared.observability.metrics import ProcessorMetrics
-from shared.ports import Clock, EmbeddedDocument, Embedder, VectorStore
-
-if TYPE_CHECKING:
-    from shared.ports import Embedding
+from shared.ports import Clock, TopicPartition
+from shared.resilience.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
-_EMBED_AT_ONCE = 64
+_COMPOSE_AT_ONCE = 32
+_OUTBOX = 2
 
-KeepAlive = Callable[[], None]
+
+@dataclass(frozen=True, slots=True)
+class PipelinePolicy:
+    """``max_records`` bounds memory, ``max_tokens`` the work of one call of the model."""
+
+    max_records: int
+    max_tokens: int
+    max_event_bytes: int
 
 
 class Pipeline:
+    """Takes tickets and marks them done. Between the stages stand short queues, so that each can work
+    while the others do; a batch is taken as soon as the encoder is free, full or not. Order is kept.
+
+    A stage whose dependency is away waits and tries again, for as long as its tickets are wanted.
+    """
+
     def __init__(
         self,
-        chunker: Chunker,
-        embedder: Embedder,
-        store: VectorStore,
-        burial: Burial,
+        composer: Composer,
+        encoder: Encoder,
+        writer: Writer,
+        limit: DeadLetterLimit,
         metrics: ProcessorMetrics,
         clock: Clock,
+        new_backoff: Callable[[], Backoff],
+        policy: PipelinePolicy,
     ) -> None:
-        self._chunker = chunker
-        self._embedder = embedder
-        self._store = store
-        self._burial = burial
+        self._composer = composer
+        self._encoder = encoder
+        self._writer = writer
+        self._limit = limit
         self._metrics = metrics
         self._clock = clock
+        self._new_backoff = new_backoff
+        self._policy = policy
+        self._changed = threading.Condition()
+        self._intake: deque[Ticket] = deque()
+        self._waiting = Waiting()
+        self._embedding: Batch | None = None
+        self._outbox: deque[Batch] = deque()
+        self._writing: Batch | None = None
+        self._held: set[str] = set()
+        self._busy_since: dict[str, float] = {}
+        self._halt: Halt | None = None
+        self._lost: WritesLost | None = None
+        self._stopping = False
+        self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="stage")
+        self._stages: list[Future[None]] = []
 
-    def run(self, batch: Batch, keep_alive: KeepAlive) -> None:
-        """Empty the batch; what is done is durable. ``keep_alive`` is called before each call of the model
-        and may raise to end the work there.
+    def start(self) -> None:
+        self._stages = [
+            self._threads.submit(stage) for stage in (self._compose_all, self._embed_all, self._write_all)
+        ]
 
-        :raises RetryableError: a dependency is away; run the same batch again later.
-        """
-        self._write(batch, keep_alive)
-        self._delete(batch)
-        while batch.poison:
-            self._count("invalid", self._burial.bury(batch.poison))
-        self._count(WriteOutcome.DUPLICATE, batch.duplicates)
-        self._count(WriteOutcome.STALE, batch.stale)
+    def close(self, seconds: float) -> None:
+        """What is not through by then is left where it is."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        wait(self._stages, seconds)
+        self._threads.shutdown(wait=False)
 
-    def _write(self, batch: Batch, keep_alive: KeepAlive) -> None:
-        while batch.upserts:
-            if not batch.embedded:
-                batch.embedded = self._embed_some(batch.upserts, keep_alive, reuse=True)
-            outcomes = self._store.replace(batch.embedded)
-            if WriteOutcome.UNRESOLVED in outcomes:
-                batch.embedded = self._embed_some(batch.upserts, keep_alive, reuse=False)
-                continue
-            for event, outcome in zip(batch.upserts, outcomes, strict=False):
-                self._written(event, outcome, "indexed")
-            del batch.upserts[: len(outcomes)]
-            batch.embedded = []
+    def check(self) -> None:
+        """:raises Exception: what ended a stage.
+        :raises WritesLost: once; forget what is in flight and read it again."""
+        for stage in self._stages:
+            if stage.done():
+                stage.result()
+        with self._changed:
+            lost, self._lost = self._lost, None
+        if lost is not None:
+            raise lost
 
-    def _delete(self, batch: Batch) -> None:
-        while batch.deletes:
-            event = batch.deletes[0]
-            outcome = self._store.delete(event.document.document_id, event.document.version)
-            self._written(event, outcome, "deleted")
-            batch.deletes.pop(0)
+    @property
+    def held(self) -> bool:
+        """A stage waits for a dependency."""
+        return bool(self._held)
 
-    def _embed_some(
-        self, upserts: Sequence[DocumentEvent], keep_alive: KeepAlive, *, reuse: bool
-    ) -> list[EmbeddedDocument]:
-        """The first of ``upserts``, as many as one call of the model takes; so what is done becomes
-        visible while the rest is still to be embedded."""
-        window = upserts[:_EMBED_AT_ONCE]
-        known = self._store.content_hashes([event.document.document_id for event in window]) if reuse else {}
-        taken: list[tuple[DocumentEvent, tuple[EmbeddableChunk, ...], frozenset[str]]] = []
-        fresh: dict[str, str] = {}
-        for event in window:
-            if len(fresh) >= _EMBED_AT_ONCE:
-                break
-            chunks = self._chunker.chunk(event.document)
-            stored = known.get(event.document.document_id, frozenset())
-            taken.append((event, chunks, stored))
-            new = {
-                item.chunk.content_hash: item.text for item in chunks if item.chunk.content_hash not in stored
-            }
-            fresh |= new
-            self._metrics.chunks_reused.inc(sum(item.chunk.content_hash in stored for item in chunks))
-        embeddings = self._embed_texts(fresh, keep_alive)
-        return [_embedded(event, chunks, embeddings, stored) for event, chunks, stored in taken]
+    @property
+    def halt(self) -> Halt | None:
+        return self._halt
 
-    def _embed_texts(self, texts: dict[str, str], keep_alive: KeepAlive) -> dict[str, Embedding]:
-        embeddings: dict[str, Embedding] = {}
-        in_order = list(texts.items())
-        for start in range(0, len(in_order), _EMBED_AT_ONCE):
-            part = in_order[start : start + _EMBED_AT_ONCE]
-            keep_alive()
-            self._metrics.embedding_batch_size.observe(len(part))
-            rows = self._embedder.embed([text for _, text in part])
-            embeddings |= {content_hash: row for (content_hash, _), row in zip(part, rows, strict=True)}
-        return embeddings
+    def put(self, tickets: Iterable[Ticket]) -> None:
+        with self._changed:
+            self._intake.extend(tickets)
+            self._changed.notify_all()
 
-    def _written(self, event: DocumentEvent, outcome: WriteOutcome, applied: str) -> None:
-        if outcome is not WriteOutcome.APPLIED:
-            self._count(outcome, 1)
+    def room(self) -> int:
+        """Records that may be put."""
+        return max(0, self._policy.max_records - len(self._intake))
+
+    def wait_for_change(self, seconds: float) -> None:
+        """Until a stage takes or passes on something."""
+        with self._changed:
+            self._changed.wait(seconds)
+
+    def is_stuck(self, seconds: float) -> bool:
+        """A stage has been in one step for longer than that."""
+        now = self._clock.monotonic()
+        return any(now - since > seconds for since in self._busy_since.copy().values())
+
+    def drop_abandoned(self) -> None:
+        """Tickets were abandoned: do not begin with them; what they would leave may never be stored."""
+        self._composer.forget()
+        with self._changed:
+            self._changed.notify_all()
+
+    def holds(self, partitions: Collection[TopicPartition] | None) -> bool:
+        """Whether records of these (``None``: any) are in the encoder or being written."""
+        with self._changed:
+            return any(
+                partitions is None or ticket.record.topic_partition in partitions
+                for batch in (self._embedding, *self._outbox, self._writing)
+                if batch is not None
+                for ticket in batch.tickets()
+            )
+
+    def wait_until_released(self, partitions: Collection[TopicPartition] | None, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self.holds(partitions), seconds)
+
+    def _compose_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping or (self._intake and self._has_room()))
+                if self._stopping:
+                    return
+                tickets = [self._intake.popleft() for _ in range(min(_COMPOSE_AT_ONCE, len(self._intake)))]
+                self._changed.notify_all()
+            self._compose([ticket for ticket in tickets if not ticket.abandoned])
+            if self._halt is not None:
+                return
+
+    def _has_room(self) -> bool:
+        policy = self._policy
+        return len(self._waiting) < policy.max_records and self._waiting.tokens < 2 * policy.max_tokens
+
+    def _compose(self, tickets: Sequence[Ticket]) -> None:
+        reading = read(tickets, self._policy.max_event_bytes)
+        poison = self._judge(reading)
+        works: list[Work] = []
+        if not self._persist("compose", lambda: works.extend(self._composer.compose(reading)), tickets):
             return
-        now = self._clock.now()
-        self._count(applied, 1)
-        self._metrics.freshness.observe(max(0.0, (now - event.occurred_at).total_seconds()))
-        self._metrics.last_indexed.set(now.timestamp())
+        with self._changed:
+            lost = [self._waiting.add(work) for work in works]
+            for item in poison:
+                self._waiting.add_poison(item)
+            self._changed.notify_all()
+        for ticket in chain(reading.duplicates, reading.stale):
+            ticket.done = True
+        lost += [WriteOutcome.DUPLICATE] * len(reading.duplicates) + [WriteOutcome.STALE] * len(reading.stale)
+        self._writer.count(outcome for outcome in lost if outcome is not None)
 
-    def _count(self, result: str, number: int) -> None:
-        self._metrics.documents.labels(str(result)).inc(number)
+    def _judge(self, reading: Reading) -> list[Poison]:
+        """The poison that may be buried. After a halt nothing more is taken in."""
+        self._limit.good(len(reading.events) + len(reading.duplicates) + len(reading.stale))
+        for number, item in enumerate(reading.poison):
+            halt = self._limit.bad(item.reason)
+            if halt is not None:
+                self._halt = halt
+                return reading.poison[:number]
+        return reading.poison
 
+    def _embed_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._stopping or (len(self._waiting) and len(self._outbox) < _OUTBOX)
+                )
+                if self._stopping:
+                    return
+                batch = self._waiting.take(self._policy.max_tokens, self._policy.max_records)
+                self._embedding = batch
+                self._changed.notify_all()
+            embedded = self._embed(batch)
+            with self._changed:
+                self._embedding = None
+                if embedded:
+                    self._outbox.append(batch)
+                self._changed.notify_all()
 
-def _embedded(
-    event: DocumentEvent,
-    chunks: Iterable[EmbeddableChunk],
-    embeddings: dict[str, Embedding],
-    stored: frozenset[str],
-) -> EmbeddedDocument:
-    in_order = tuple(item.chunk for item in chunks)
-    return EmbeddedDocument(
-        event.document,
-        in_order,
-        tuple(None if chunk.content_hash in stored else embeddings[chunk.content_hash] for chunk in in_order),
-    )
+    def _embed(self, batch: Batch) -> bool:
+        tickets = batch.tickets()
+        if not tickets:
+            return False
+        batch.started = self._clock.monotonic()
+        batch.span = start_batch_span([ticket.record for ticket in tickets])
+        with trace.use_span(batch.span), self._step("embed"):
+            embedded = self._encoder.embed(batch.upserts)
+        if embedded is None:
+            batch.span.end()
+            return False
+        batch.embedded = embedded
+        return True
+
+    def _write_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping or self._outbox)
+                if self._stopping:
+                    return
+                batch = self._writing = self._outbox.popleft()
+                self._changed.notify_all()
+            with trace.use_span(batch.span, end_on_exit=True):
+                if self._persist("write", partial(self._writer.write, batch), batch.tickets()):
+                    self._metrics.batch_duration.observe(self._clock.monotonic() - batch.started)
+            with self._changed:
+                self._writing = None
+                self._changed.notify_all()
+
+    def _persist(self, stage: str, step: Callable[[], None], tickets: Sequence[Ticket]) -> bool:
+        """Try until it succeeds; false where that has become pointless."""
+        backoff = self._new_backoff()
+        try:
+            while True:
+                try:
+                    with self._step(stage):
+                        step()
+                except WritesLost as error:
+                    self._lost = error
+                    return False
+                except RetryableError as error:
+                    self._held.add(stage)
+                    self._metrics.retries.inc()
+                    log.warning(
+                        "a dependency is away; the batch waits", extra={"stage": stage, "error": str(error)}
+                    )
+                    if self._is_pointless_after(backoff.next_delay(), tickets):
+                        return False
+                else:
+                    return True
+        finally:
+            self._held.discard(stage)
+
+    @contextmanager
+    def _step(self, stage: str) -> Iterator[None]:
+        self._busy_since[stage] = self._clock.monotonic()
+        try:
+            yield
+        finally:
+            del self._busy_since[stage]
+
+    def _is_pointless_after(self, seconds: float, tickets: Sequence[Ticket]) -> bool:
+        with self._changed:
+            self._changed.notify_all()
+            return bool(
+                self._changed.wait_for(
+                    lambda: self._stopping or all(ticket.abandoned for ticket in tickets), seconds
+                )
+            )

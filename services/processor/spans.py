@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, SpanKind
+from opentelemetry.trace import Link, Span, SpanKind
 
 from shared.observability.tracing import extract_context
 from shared.ports import Record
@@ -15,19 +15,16 @@ from shared.ports import Record
 _tracer = trace.get_tracer("services.processor")
 
 
-@contextmanager
-def batch_span(records: Sequence[Record]) -> Iterator[None]:
-    """Child of a single record's trace; linked to those of several."""
+def start_batch_span(records: Sequence[Record]) -> Span:
+    """Child of a single record's trace; linked to those of several. The caller ends it."""
     contexts = [extract_context(record.headers) for record in records]
-    attributes = {**_attributes(records[0]), "messaging.batch.message_count": len(records)}
-    with _tracer.start_as_current_span(
+    return _tracer.start_span(
         f"process {records[0].topic}",
         context=contexts[0] if len(records) == 1 else Context(),
         kind=SpanKind.CONSUMER,
         links=[] if len(records) == 1 else [link for context in contexts for link in _links(context)],
-        attributes=attributes,
-    ):
-        yield
+        attributes={**_attributes(records[0]), "messaging.batch.message_count": len(records)},
+    )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 STAGES = ("embed", "retrieve", "weigh", "prompt", "generate", "ground")
 INGEST_RESULTS = ("indexed", "deleted", "duplicate", "stale", "invalid")
+RETENTION_KINDS = ("purged", "tombstones")
 DROP_REASONS = ("canary", "filtered", "no_effect", "page_gone", "duplicate")
 
 
@@ -136,6 +137,24 @@ class ProcessorMetrics:
             "Batches held back because a dependency was away.",
             registry=registry,
         )
+        self.writes_lost = Counter(
+            "rag_store_writes_lost_total",
+            "Times that the store lost writes, so that records were read and written again.",
+            registry=registry,
+        )
+        self.dead_letter_halt = Gauge(
+            "rag_dlq_halted",
+            "1 once intake has ended because more dead letters came than DLQ_MAX_SHARE allows.",
+            registry=registry,
+        )
+        self.retention_removed = Counter(
+            "rag_retention_removed_total",
+            "Documents purged by MAX_AGE and MAX_CHUNKS, and tombstones expired.",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in RETENTION_KINDS:
+            self.retention_removed.labels(kind)
         self.dead_letters = _dead_letters(registry)
 
 

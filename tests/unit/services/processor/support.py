@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from services.processor.chunker import Chunker
+from services.processor.work import Ticket, Work
 from shared.domain import Document, Version, WriteOutcome
 from shared.embedder.hashing import HashingEmbedder
-from shared.errors import RetryableError
+from shared.errors import RagError, WritesLost
 from shared.events import DocumentEvent, Operation, encode_event
 from shared.ports import EmbeddedDocument, Record
 from shared.vector_store.memory_store import MemoryStore
@@ -44,6 +47,15 @@ def a_record(value: bytes | DocumentEvent | None, offset: int = 0, partition: in
     return Record("documents", partition, offset, b"key", value, (), 0)
 
 
+def a_ticket(value: bytes | DocumentEvent | None, offset: int = 0, partition: int = 0) -> Ticket:
+    return Ticket(a_record(value, offset, partition))
+
+
+def a_work(event: DocumentEvent, chunker: Chunker, known: frozenset[str] | None = frozenset()) -> Work:
+    chunks = () if event.op is Operation.DELETE else chunker.chunk(event.document)
+    return Work(a_ticket(event), event, chunks, known)
+
+
 class FakeClock:
     """Time passes only when someone sleeps or waits on it."""
 
@@ -77,8 +89,12 @@ class FlakyStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.replace_failures: list[RetryableError] = []
-        self.delete_failures: list[RetryableError] = []
+        self.replace_failures: list[RagError] = []
+        self.delete_failures: list[RagError] = []
+        self.flush_failures: list[RagError] = []
+        self.flushes = 0
+        self.on_lost: Callable[[], None] = lambda: None
+        self._flushed = copy(self._entries)
 
     def replace(self, documents: Sequence[EmbeddedDocument]) -> list[WriteOutcome]:
         if self.replace_failures:
@@ -89,3 +105,17 @@ class FlakyStore(MemoryStore):
         if self.delete_failures:
             raise self.delete_failures.pop(0)
         return super().delete(document_id, version)
+
+    def flush(self) -> None:
+        self.flushes += 1
+        if self.flush_failures:
+            failure = self.flush_failures.pop(0)
+            if isinstance(failure, WritesLost):
+                self.on_lost()
+            raise failure
+        super().flush()
+        self._flushed = copy(self._entries)
+
+    def forget_unflushed(self) -> None:
+        """As after a failover."""
+        self._entries = copy(self._flushed)

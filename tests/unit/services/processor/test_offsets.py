@@ -1,77 +1,70 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
 
-from services.processor.offsets import OffsetCommitter
-from shared.errors import BrokerUnavailable
-from shared.messaging.memory_broker import MemoryBroker
-from shared.ports import Consumer, TopicPartition
-from tests.unit.services.processor.support import FakeClock, a_record
+from services.processor.offsets import Ledger
+from shared.ports import TopicPartition
+from tests.unit.services.processor.support import a_record
 
 ZERO, ONE = TopicPartition("documents", 0), TopicPartition("documents", 1)
 
 
-class Committed:
-    """A consumer's ``commit`` that remembers, and can fail."""
-
-    def __init__(self) -> None:
-        self.consumer: Consumer = MemoryBroker().consumer("group", ["documents"])
-        self.commits: list[dict[TopicPartition, int]] = []
-        self.away = False
-        self.consumer.commit = self.commit  # type: ignore[method-assign]
-
-    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        if self.away:
-            raise BrokerUnavailable("away")
-        self.commits.append(dict(offsets))
+def test_an_offset_waits_for_all_before_it_on_its_partition() -> None:
+    ledger = Ledger()
+    first, second, third = ledger.take([a_record(b"", 4, 0), a_record(b"", 5, 0), a_record(b"", 9, 1)])
+    second.done = third.done = True
+    assert ledger.done() == {ONE: 10}
+    first.done = True
+    assert ledger.done() == {ZERO: 6, ONE: 10}
 
 
-def test_it_commits_the_next_offset_once_per_interval() -> None:
-    clock, committed = FakeClock(), Committed()
-    offsets = OffsetCommitter(committed.consumer, clock, interval=1.0)
-    offsets.done([a_record(b"", 4, 0), a_record(b"", 5, 0), a_record(b"", 9, 1)])
-    clock.seconds = 1.0
-    offsets.commit_if_due()
-    offsets.done([a_record(b"", 6, 0)])
-    offsets.commit_if_due()
-    clock.seconds = 1.9
-    offsets.commit_if_due()
-    assert committed.commits == [{ZERO: 6, ONE: 10}]
-    clock.seconds = 2.0
-    offsets.commit_if_due()
-    offsets.commit_if_due()
-    assert committed.commits == [{ZERO: 6, ONE: 10}, {ZERO: 7}]
+def test_in_whatever_order_tickets_are_done_nothing_unfinished_is_committed() -> None:
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    ledger = Ledger()
+    tickets = ledger.take([a_record(b"x", offset, offset % 2) for offset in range(100)])
+    for ticket in rng.sample(tickets, len(tickets)):
+        ticket.done = True
+        done = ledger.done()
+        for other in tickets:
+            if other.record.offset < done.get(other.record.topic_partition, 0):
+                assert other.done, f"seed {seed}"
+    assert ledger.done() == {ZERO: 99, ONE: 100}
+    assert ledger.bytes_in_flight == 0
 
 
-def test_what_is_given_up_is_committed_at_once_and_never_again() -> None:
-    clock, committed = FakeClock(), Committed()
-    offsets = OffsetCommitter(committed.consumer, clock, 1.0)
-    offsets.done([a_record(b"", 4, 0), a_record(b"", 9, 1)])
-    offsets.give_up({ZERO})
-    offsets.commit()
-    assert committed.commits == [{ZERO: 5}, {ONE: 10}]
+def test_what_was_committed_is_not_committed_again() -> None:
+    ledger = Ledger()
+    first, second = ledger.take([a_record(b"", 4, 0), a_record(b"", 5, 0)])
+    first.done = True
+    ledger.committed(ledger.done())
+    assert ledger.done() == {}
+    second.done = True
+    later = ledger.done()
+    ledger.committed({ZERO: 5})
+    assert ledger.done() == later == {ZERO: 6}
 
 
-def test_a_failed_commit_is_made_up_for() -> None:
-    clock, committed = FakeClock(), Committed()
-    offsets = OffsetCommitter(committed.consumer, clock, 1.0)
-    offsets.done([a_record(b"", 4, 0)])
-    committed.away = True
-    offsets.commit()
-    committed.away = False
-    offsets.commit_if_due()
-    assert committed.commits == []
-    clock.seconds = 1.0
-    offsets.commit_if_due()
-    assert committed.commits == [{ZERO: 5}]
+def test_forgotten_partitions_are_abandoned_and_never_committed() -> None:
+    ledger = Ledger()
+    tickets = ledger.take([a_record(b"xy", 4, 0), a_record(b"xyz", 5, 0), a_record(b"x", 9, 1)])
+    tickets[0].done = tickets[2].done = True
+    ledger.done()
+    ledger.forget({ZERO})
+    assert [ticket.abandoned for ticket in tickets] == [False, True, False]
+    tickets[1].done = True
+    assert ledger.done() == {ONE: 10}
+    assert ledger.bytes_in_flight == 0
+    ledger.forget()
+    assert ledger.done() == {}
 
 
-def test_a_failed_commit_of_what_is_given_up_is_forgotten() -> None:
-    committed = Committed()
-    offsets = OffsetCommitter(committed.consumer, FakeClock(), 1.0)
-    offsets.done([a_record(b"", 4, 0)])
-    committed.away = True
-    offsets.give_up({ZERO})
-    committed.away = False
-    offsets.commit()
-    assert committed.commits == []
+def test_a_ticket_of_an_earlier_assignment_does_not_vouch_for_the_record_read_again() -> None:
+    ledger = Ledger()
+    [before] = ledger.take([a_record(b"before", 4, 0)])
+    ledger.forget({ZERO})
+    [again] = ledger.take([a_record(b"again", 4, 0)])
+    before.done = True
+    assert ledger.done() == {}
+    again.done = True
+    assert ledger.done() == {ZERO: 5}

@@ -1,3 +1,5 @@
+"""The stages by hand, one after the other in one thread."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -5,10 +7,15 @@ from dataclasses import dataclass, field
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.processor.batch import plan
+from services.processor.batch import Batch, Waiting
 from services.processor.burial import Burial
 from services.processor.chunker import Chunker
-from services.processor.pipeline import Pipeline
+from services.processor.composer import Composer
+from services.processor.encoder import Encoder
+from services.processor.reading import read
+from services.processor.recent import RecentDocuments
+from services.processor.work import Ticket
+from services.processor.writer import Writer
 from shared.errors import BrokerUnavailable, InvalidEvent, InvalidReason, StoreUnavailable
 from shared.events import DocumentEvent, Operation
 from shared.messaging.dead_letter import DeadLetterQueue
@@ -19,7 +26,7 @@ from tests.unit.services.processor.support import (
     CountingEmbedder,
     FakeClock,
     FlakyStore,
-    a_record,
+    a_ticket,
     an_event,
 )
 
@@ -66,17 +73,33 @@ class Bench:
     def __post_init__(self) -> None:
         self.metrics = ProcessorMetrics(self.registry)
         dead_letters = DeadLetterQueue(self.producer, "dlq", self.metrics.dead_letters)
-        self.pipeline = Pipeline(
-            Chunker(self.embedder.count_tokens, 32, 8),
-            self.embedder,
-            self.store,
-            Burial(dead_letters, self.producer),
-            self.metrics,
-            self.clock,
+        self.encoder = Encoder(self.embedder, self.metrics, max_tokens=256)
+        self.writer = Writer(
+            self.store, self.encoder, Burial(dead_letters, self.producer), self.metrics, self.clock
         )
+        self.restart()
+
+    def restart(self) -> None:
+        """As another process: nothing is remembered."""
+        chunker = Chunker(self.embedder.count_tokens, 32, 8)
+        self.composer = Composer(chunker, self.store, RecentDocuments(1_000_000))
+
+    def batch(self, *values: DocumentEvent | bytes) -> tuple[Batch, list[Ticket]]:
+        tickets = [a_ticket(value) for value in values]
+        reading = read(tickets, 100_000)
+        waiting = Waiting()
+        for work in self.composer.compose(reading):
+            waiting.add(work)
+        for poison in reading.poison:
+            waiting.add_poison(poison)
+        batch = waiting.take(1_000_000, 1_000)
+        batch.embedded = self.encoder.embed(batch.upserts) or []
+        return batch, tickets
 
     def run(self, *values: DocumentEvent | bytes) -> None:
-        self.pipeline.run(plan([a_record(value) for value in values], 100_000), lambda: None)
+        batch, tickets = self.batch(*values)
+        self.writer.write(batch)
+        assert all(ticket.done for ticket in tickets)
 
     def counts(self) -> dict[str, int]:
         names = ("indexed", "deleted", "duplicate", "stale", "invalid")
@@ -113,14 +136,66 @@ def test_only_changed_chunks_are_embedded_again(bench: Bench) -> None:
     assert [chunk.text for chunk in stored.chunks] == [f"First {sentence}.", f"Changed {sentence}."]
 
 
-def test_a_chunk_that_vanished_meanwhile_is_embedded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chunk_that_vanished_meanwhile_is_embedded_and_the_others_are_not(bench: Bench) -> None:
+    bench.run(an_event("a", 1), an_event("b", 1, "Other text."))
+    batch, _ = bench.batch(an_event("a", 2), an_event("b", 2, "Other text."))
+    bench.store.delete("a", an_event("a", 1).document.version)
+    bench.store.purge(None, 1)
+    assert bench.store.get("a") is None or bench.store.get("b") is None
+    bench.embedder.calls.clear()
+    bench.writer.write(batch)
+    assert len(bench.embedder.calls) == 1
+    assert len(bench.embedder.calls[0]) == 1
+    for document_id in ("a", "b"):
+        stored = bench.store.get(document_id)
+        assert stored is not None
+        assert stored.document.revision == 2
+
+
+def test_unchanged_text_is_not_embedded_again_by_the_same_process_or_another(bench: Bench) -> None:
     bench.run(an_event("a", 1))
-    hashes = bench.store.content_hashes(["a"])
-    bench.store.purge(None, 0)
-    monkeypatch.setattr(bench.store, "content_hashes", lambda _ids: hashes)
+    bench.embedder.calls.clear()
     bench.run(an_event("a", 2))
+    bench.restart()
+    bench.run(an_event("a", 3))
+    assert bench.embedder.calls == []
+    assert bench.counts() == {"indexed": 3}
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_what_the_store_outdates_is_not_embedded(bench: Bench, remembered: bool) -> None:
+    bench.run(an_event("a", 5, "New text."))
+    bench.embedder.calls.clear()
+    if not remembered:
+        bench.restart()
+    bench.run(an_event("a", 4, "Old text."))
+    bench.run(an_event("a", 5, "New text with another content."))
+    assert bench.embedder.calls == []
+    assert bench.counts() == {"indexed": 1, "stale": 1, "duplicate": 1}
+
+
+def test_what_is_older_than_a_delete_is_not_embedded(bench: Bench) -> None:
+    bench.run(an_event("a", 5, op=Operation.DELETE))
+    bench.run(an_event("a", 4))
+    assert bench.embedder.calls == []
+    assert bench.counts() == {"deleted": 1, "stale": 1}
+
+
+def test_a_purged_document_comes_back_with_the_version_that_is_remembered(bench: Bench) -> None:
+    bench.run(an_event("a", 1))
+    bench.store.purge(None, 0)
+    bench.run(an_event("a", 1))
     assert bench.store.get("a") is not None
     assert bench.counts() == {"indexed": 2}
+
+
+def test_after_an_undelete_the_text_is_embedded_again(bench: Bench) -> None:
+    bench.run(an_event("a", 1))
+    bench.run(an_event("a", 2, op=Operation.DELETE))
+    bench.run(an_event("a", 3))
+    assert bench.store.get("a") is not None
+    assert len(bench.embedder.calls) == 2
+    assert bench.counts() == {"indexed": 2, "deleted": 1}
 
 
 def test_outcomes_are_the_stores(bench: Bench) -> None:
@@ -143,22 +218,18 @@ def test_freshness_is_observed_for_what_became_visible(bench: Bench) -> None:
 
 
 def test_after_a_failure_the_batch_goes_on_where_it_stopped(bench: Bench) -> None:
-    batch = plan(
-        [
-            a_record(an_event("a")),
-            a_record(an_event("b", op=Operation.DELETE)),
-            a_record(an_event("c", op=Operation.DELETE)),
-            a_record(b"{"),
-        ],
-        1_000,
+    batch, tickets = bench.batch(
+        an_event("a"), an_event("b", op=Operation.DELETE), an_event("c", op=Operation.DELETE), b"{"
     )
     bench.store.replace_failures = [StoreUnavailable("locked")]
     bench.store.delete_failures = [StoreUnavailable("locked")]
     bench.producer.refusals = 1
     for _ in range(3):
         with pytest.raises((StoreUnavailable, BrokerUnavailable)):
-            bench.pipeline.run(batch, lambda: None)
-    bench.pipeline.run(batch, lambda: None)
+            bench.writer.write(batch)
+        assert not all(ticket.done for ticket in tickets)
+    bench.writer.write(batch)
+    assert all(ticket.done for ticket in tickets)
     assert bench.counts() == {"indexed": 1, "deleted": 2, "invalid": 1}
     assert len(bench.embedder.calls) == 1
     assert [record.value for record in bench.producer.sent] == [b"{"]
@@ -177,9 +248,12 @@ def test_what_does_not_fit_the_dead_letter_topic_leaves_its_origin() -> None:
     producer = broker.producer()
     metrics = ProcessorMetrics(CollectorRegistry())
     burial = Burial(DeadLetterQueue(producer, "dlq", metrics.dead_letters), producer)
-    poison = plan([a_record(b"{" * 20)], 1_000).poison
+    ticket = a_ticket(b"{" * 20)
+    poison = read([ticket], 1_000).poison
     assert burial.bury(poison) == 1
     assert poison == []
+    assert ticket.done
+    assert ticket.record.value == b"{" * 20
     [letter] = broker.records("dlq")
     assert letter.value is None
     assert dict(letter.headers)["dlq.origin"] == b"documents/0@0"
@@ -193,19 +267,21 @@ def test_what_only_the_broker_finds_too_large_leaves_its_origin_and_blocks_nothi
     assert bench.counts() == {"invalid": 2}
 
 
-def test_long_work_is_written_bit_by_bit(bench: Bench) -> None:
-    sentence = " ".join(["word"] * 20)
-    long = [
-        an_event(f"d{number}", title=f"T{number}", text=" ".join(f"N{n} {sentence}." for n in range(30)))
-        for number in range(6)
-    ]
-    visible: list[int] = []
-    bench.pipeline.run(
-        plan([a_record(event) for event in long], 100_000),
-        lambda: visible.append(bench.store.stats().documents),
-    )
-    assert visible == [0, 0, 3, 3]
-    assert all(len(call) <= 64 for call in bench.embedder.calls)
+def test_long_work_goes_through_the_model_in_bounded_calls(bench: Bench) -> None:
+    bench.run(an_event("a", text=" ".join(f"N{n} {' '.join(['word'] * 20)}." for n in range(60))))
+    assert len(bench.embedder.calls) > 5
+    assert all(sum(bench.embedder.count_tokens(call)) <= 256 for call in bench.embedder.calls)
+    stored = bench.store.get("a")
+    assert stored is not None
+    assert len(stored.chunks) == 60
+
+
+def test_long_work_that_was_abandoned_ends_after_a_call(bench: Bench) -> None:
+    ticket = a_ticket(an_event("a", text=" ".join(f"N{n} {' '.join(['word'] * 20)}." for n in range(60))))
+    works = bench.composer.compose(read([ticket], 100_000))
+    ticket.abandoned = True
+    assert bench.encoder.embed(works) is None
+    assert len(bench.embedder.calls) == 1
 
 
 def test_equal_texts_are_embedded_once(bench: Bench) -> None:

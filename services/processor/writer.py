@@ -1,0 +1,73 @@
+"""Batches → the store and the dead letter topic; then count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from services.processor.batch import Batch
+from services.processor.burial import Burial
+from services.processor.encoder import Encoder
+from services.processor.work import Work
+from shared.domain import WriteOutcome
+from shared.observability.metrics import INGEST_RESULTS, ProcessorMetrics
+from shared.ports import Clock, VectorStore
+
+
+class Writer:
+    def __init__(
+        self, store: VectorStore, encoder: Encoder, burial: Burial, metrics: ProcessorMetrics, clock: Clock
+    ) -> None:
+        self._store = store
+        self._encoder = encoder
+        self._burial = burial
+        self._metrics = metrics
+        self._clock = clock
+        self._results = {result: metrics.documents.labels(result) for result in INGEST_RESULTS}
+
+    def write(self, batch: Batch) -> None:
+        """Empty the batch; what is done is visible to every search.
+
+        :raises RetryableError: a dependency is away; call with the same batch again later.
+        """
+        self._replace(batch)
+        while batch.deletes:
+            work = batch.deletes[0]
+            outcome = self._store.delete(work.document_id, work.event.document.version)
+            self._written([(work, outcome)])
+            del batch.deletes[0]
+        while batch.poison:
+            buried = self._burial.bury(batch.poison)
+            self._results["invalid"].inc(buried)
+
+    def _replace(self, batch: Batch) -> None:
+        while batch.upserts:
+            outcomes = self._store.replace(batch.embedded)
+            answered = list(zip(batch.upserts, outcomes, strict=True))
+            self._written([item for item in answered if item[1] is not WriteOutcome.UNRESOLVED])
+            batch.upserts = [work for work, outcome in answered if outcome is WriteOutcome.UNRESOLVED]
+            for work in batch.upserts:
+                work.known = frozenset()
+            embedded = self._encoder.embed(batch.upserts)
+            if embedded is None:
+                batch.upserts = []
+            batch.embedded = embedded or []
+
+    def _written(self, answers: Sequence[tuple[Work, WriteOutcome]]) -> None:
+        now = self._clock.now()
+        results: Counter[str] = Counter()
+        for work, outcome in answers:
+            work.ticket.done = True
+            if outcome is not WriteOutcome.APPLIED:
+                results[outcome] += 1
+                continue
+            results["deleted" if work.is_delete else "indexed"] += 1
+            self._metrics.freshness.observe(max(0.0, (now - work.event.occurred_at).total_seconds()))
+            self._metrics.last_indexed.set(now.timestamp())
+        for result, number in results.items():
+            self._results[result].inc(number)
+
+    def count(self, outcomes: Iterable[WriteOutcome]) -> None:
+        """Of records that need no write."""
+        for outcome in outcomes:
+            self._results[outcome].inc()
