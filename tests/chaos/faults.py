@@ -10,7 +10,8 @@ import heapq
 import itertools
 import random
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 
 from tests.chaos.rig import Rig
 from tests.support.stack_processes import StackProcess
@@ -92,7 +93,16 @@ class Chaos:
         self._taken.add(free[0].name)
         return free[0]
 
-    def report(self) -> str:
+    @contextmanager
+    def told_on_failure(self, run: str) -> Iterator[None]:
+        """``run`` says how to repeat it."""
+        try:
+            yield
+        except BaseException as error:
+            error.add_note(f"{run}\n{self._report()}")
+            raise
+
+    def _report(self) -> str:
         logs = "\n".join(f"--- {process.log}\n{process.last_lines()}" for process in self.rig.services)
         return "\n".join([f"{len(self.notes)} notes:", *self.notes, logs])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +26,7 @@ PROCESSORS = 3
 _SPARES = 2
 _CHUNK_TOKENS = 64
 _CHUNK_OVERLAP_TOKENS = 12
-_PARTITIONS = 6
+_PARTITIONS = 4
 START_SECONDS = 90.0
 
 
@@ -42,11 +42,15 @@ class Rig:
     """Those that always come back."""
     spares: list[StackProcess]
     """Those that come and go."""
+    environment: Mapping[str, str]
+    """What all services are started with."""
+    others: list[StackProcess] = field(default_factory=list)
+    """Whatever else a test runs."""
     unexpected_ends: list[str] = field(default_factory=list)
 
     @property
     def services(self) -> list[StackProcess]:
-        return [*self.processors, *self.spares, self.api]
+        return [*self.others, *self.processors, *self.spares, self.api]
 
     def revive(self) -> list[str]:
         """Do what a supervisor does; what it had to do."""
@@ -60,6 +64,16 @@ class Rig:
 
     def wait_until_ready(self) -> None:
         wait_until(self._ready, START_SECONDS, f"the API to be ready (logs: {self.folder})", 0.2)
+
+    def stop_all(self) -> None:
+        """One after another: two that leave the local broker's group at once block it (docs/adr/0002).
+
+        :raises AssertionError: one did not end well, or had an error in its life that nobody expected.
+        """
+        codes = {process.name: process.stop() for process in self.services if process.alive}
+        assert set(codes.values()) == {0}, codes
+        for process in self.services:
+            assert "Traceback" not in process.output(), f"{process.name}: an error that nobody expected"
 
     def _ready(self) -> bool:
         self.revive()
@@ -119,7 +133,17 @@ def a_rig(folder: Path, broker: RestartableBroker, store: StoreUnderTest) -> Ite
             trust_env=False,
         ) as client,
     ):
-        rig = Rig(folder, broker, store, kafka, api, client, processors[:PROCESSORS], processors[PROCESSORS:])
+        rig = Rig(
+            folder,
+            broker,
+            store,
+            kafka,
+            api,
+            client,
+            processors[:PROCESSORS],
+            processors[PROCESSORS:],
+            environment,
+        )
         for process in (api, *rig.processors):
             process.start()
         rig.wait_until_ready()

@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,7 +74,7 @@ def survive(kind: str, plan: Plan, folder: Path) -> None:
         store = stack.enter_context(store_under_test(kind, folder))
         rig = stack.enter_context(a_rig(folder, broker, store))
         chaos = Chaos(rig, random.Random(seed), plan.pause)
-        with told_on_failure(chaos, f"CHAOS_SEED={seed} {kind}, in {folder}"):
+        with chaos.told_on_failure(f"CHAOS_SEED={seed} {kind}, in {folder}"):
             feeder = Feeder(rig.kafka, messages, plan.rate)
             searcher = Searcher(rig.api_client, rig.kafka, questions, seed)
             feeder.start()
@@ -89,22 +88,13 @@ def survive(kind: str, plan: Plan, folder: Path) -> None:
             settle(rig, chaos, plan.settle_seconds)
             searcher.stop()
             judge_the_api(rig, expected)
-            stop_all(rig)
+            rig.stop_all()
             repeated = judge(rig, messages, expected, oracle, searcher, random.Random(seed))
             print(
                 f"{kind}, seed {seed}: {chaos.counts}, {dict(searcher.statuses)} answers, "
                 f"{feeder.sent_again} records sent again, {repeated} dead letters repeated, "
                 f"{len(rig.unexpected_ends)} ends by themselves"
             )
-
-
-@contextmanager
-def told_on_failure(chaos: Chaos, run: str) -> Iterator[None]:
-    try:
-        yield
-    except BaseException as error:
-        error.add_note(f"{run}\n{chaos.report()}")
-        raise
 
 
 def settle(rig: Rig, chaos: Chaos, seconds: float) -> None:
@@ -133,14 +123,6 @@ def judge_the_api(rig: Rig, expected: Contents) -> None:
         expected.chunks,
         len(expected.tombstones),
     )
-
-
-def stop_all(rig: Rig) -> None:
-    """One after another: see ``Chaos.may_leave``."""
-    codes = {process.name: process.stop() for process in rig.services if process.alive}
-    assert set(codes.values()) == {0}, codes
-    for process in rig.services:
-        assert "Traceback" not in process.output(), f"{process.name} had an error that nobody expected"
 
 
 def judge(

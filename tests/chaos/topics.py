@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ Offsets = dict[int, int]
 """Partition → the next offset to read."""
 
 _TIMEOUT = 10.0
+_WHOLE_TOPIC_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +33,21 @@ class KeptRecord:
 
 
 def whole_topic(settings: KafkaSettings, topic: str) -> list[KeptRecord]:
-    """Everything in it now."""
+    """Everything that was in it at the call, and perhaps more.
+
+    :raises AssertionError: the broker did not hand it out in time.
+    """
+    deadline = time.monotonic() + _WHOLE_TOPIC_SECONDS
     records: list[KeptRecord] = []
     with _consumer(settings, f"{settings.group_id}-reader") as consumer:
         partitions = range(settings.partitions)
         consumer.assign([confluent_kafka.TopicPartition(topic, number, 0) for number in partitions])
         unread = set(partitions)
         while unread:
-            for message in consumer.consume(1_000, timeout=1):
+            assert time.monotonic() < deadline, f"{topic}: read {len(records)}, partitions {unread} have more"
+            for message in consumer.consume(1_000, timeout=0.2):
                 error = message.error()
                 if error is None:
-                    unread.add(message.partition())
                     records.append(_kept(message))
                 elif error.code() == KafkaError._PARTITION_EOF:
                     unread.discard(message.partition())

@@ -38,14 +38,11 @@ class State:
     title: str
     text: str | None
     attributes: dict[str, str | int | bool]
+    url: str
 
     @property
     def version(self) -> tuple[int, datetime]:
         return self.revision, self.updated_at
-
-    @property
-    def url(self) -> str:
-        return f"https://wiki.example/{self.revision}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +152,8 @@ def _state(rng: random.Random, life: _Life, text: str | None) -> State:
         "bot": rng.random() < 0.2,
         "comment": rng.choice(("", "typo", "/* History */ überarbeitet")),
     }
-    return State(life.document_id, life.revision, life.moment, life.title, text, attributes)
+    url = f"https://wiki.example/{life.revision}"
+    return State(life.document_id, life.revision, life.moment, life.title, text, attributes, url)
 
 
 def _message(rng: random.Random, state: State) -> Message:
