@@ -81,7 +81,7 @@ class KafkaSettings(EnvironmentSettings):
 
 
 class VectorStoreSettings(EnvironmentSettings):
-    vector_store: Literal["faiss", "memory"] = "faiss"
+    vector_store: Literal["faiss", "redis", "memory"] = "faiss"
     faiss_path: Path | None = None
     faiss_index: str = "Flat"
     data_dir: Path = Path("./data")
