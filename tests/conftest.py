@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local.broker import GROUP_SETTINGS, broker_command
 from tests.support.processes import accepts_connections, free_port, running, wait_until
-from tests.support.redis_server import redis_cluster, redis_server
+from tests.support.redis_server import WITHOUT_DISK, redis_cluster, redis_server
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -35,14 +35,14 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real Redis server. Shared: use a ``REDIS_PREFIX`` of your own."""
-    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+    with redis_server(tmp_path_factory.mktemp("redis"), *WITHOUT_DISK) as server:
         yield server.url
 
 
 @pytest.fixture(scope="session")
 def redis_cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One node of a real Redis Cluster, of six. Shared: use a ``REDIS_PREFIX`` of your own."""
-    with redis_cluster(tmp_path_factory.mktemp("redis-cluster")) as cluster:
+    with redis_cluster(tmp_path_factory.mktemp("redis-cluster"), *WITHOUT_DISK) as cluster:
         yield cluster.url
 
 

@@ -9,15 +9,19 @@ from shared.settings import VectorStoreSettings
 def open_vector_store(settings: VectorStoreSettings, *, embedder_name: str, dimension: int) -> VectorStore:
     """Open the store that ``VECTOR_STORE`` names, creating it where there is none.
 
-    :raises ConfigurationError: FAISS_PATH or FAISS_INDEX cannot be used, or the store was built with
-        another embedder (``StoreMismatch``).
-    :raises StoreDamaged: the file is not a healthy store.
-    :raises StoreUnavailable: the disk is full, or the file stays locked.
+    :raises ConfigurationError: FAISS_PATH, FAISS_INDEX or the server behind REDIS_URL cannot be used, or
+        the store was built with another embedder (``StoreMismatch``).
+    :raises StoreDamaged: the file is not a healthy store, or keys of it are gone from the server.
+    :raises StoreUnavailable: the disk is full, the file stays locked, or the server does not answer.
     """
     if settings.vector_store == "memory":
         from shared.vector_store.memory_store import MemoryStore
 
         return MemoryStore(dimension)
+    if settings.vector_store == "redis":
+        from shared.vector_store.redis_store.store import open_redis_store
+
+        return open_redis_store(settings, embedder_name=embedder_name, dimension=dimension)
     from shared.vector_store.faiss_store.store import FaissStore
 
     return FaissStore(

