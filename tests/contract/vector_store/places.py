@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from pathlib import Path
 from typing import Protocol
 
 from shared.ports import Clock, VectorStore
+from shared.settings import VectorStoreSettings
 from shared.vector_store.faiss_store.store import FaissStore
 from shared.vector_store.memory_store import MemoryStore
+from shared.vector_store.redis_store.keys import shard_of
+from shared.vector_store.redis_store.store import open_redis_store
 from tests.contract.vector_store.builders import DIMENSION
+
+_numbers = itertools.count()
 
 
 class Place(Protocol):
@@ -70,3 +76,23 @@ class FaissPlace:
 
     def clear(self) -> None:
         self._folder.cleanup()
+
+
+class RedisPlace:
+    """A prefix of its own on a server, or a cluster, that others use too."""
+
+    exact = True
+
+    def __init__(self, url: str, shards: int) -> None:
+        self._settings = VectorStoreSettings(
+            redis_url=url, redis_prefix=f"place{next(_numbers)}", redis_shards=shards
+        )
+
+    def open(self, clock: Clock) -> VectorStore:
+        return open_redis_store(self._settings, embedder_name="test", dimension=DIMENSION, clock=clock)
+
+    def part_of(self, document_id: str) -> int:
+        return shard_of(document_id, self._settings.redis_shards)
+
+    def clear(self) -> None:
+        """The server is stopped, with all that it holds, when the tests end."""

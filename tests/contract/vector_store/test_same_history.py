@@ -24,7 +24,7 @@ from shared.errors import CursorExpired
 from shared.ports import EmbeddedDocument, VectorStore
 from tests.contract.vector_store.builders import DIMENSION, ManualClock, at, embedded, version
 from tests.contract.vector_store.model import Follower, Model, State
-from tests.contract.vector_store.places import FaissPlace, MemoryPlace, Place
+from tests.contract.vector_store.places import FaissPlace, MemoryPlace, Place, RedisPlace
 
 _POINTS = np.random.default_rng(20261122).standard_normal((6, DIMENSION)).astype(np.float32)
 _POINTS /= np.linalg.norm(_POINTS, axis=1, keepdims=True)
@@ -263,7 +263,27 @@ def test_a_store_in_this_process(name: str) -> None:
     check(LOCAL[name], examples=40)
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+def test_redis(redis_url: str, shards: int) -> None:
+    check(lambda: RedisPlace(redis_url, shards), examples=15)
+
+
+def test_redis_cluster(redis_cluster_url: str) -> None:
+    check(lambda: RedisPlace(redis_cluster_url, shards=4), examples=15)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("name", LOCAL)
 def test_a_store_in_this_process_for_long(name: str) -> None:
     check(LOCAL[name], examples=1_000, steps=60, random=True)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("shards", [1, 3])
+def test_redis_for_long(redis_url: str, shards: int) -> None:
+    check(lambda: RedisPlace(redis_url, shards), examples=500, steps=60, random=True)
+
+
+@pytest.mark.soak
+def test_redis_cluster_for_long(redis_cluster_url: str) -> None:
+    check(lambda: RedisPlace(redis_cluster_url, shards=4), examples=500, steps=60, random=True)
