@@ -63,7 +63,7 @@ def decode(servers: Servers, prefix: str, text: bytes) -> Description:
     if layout != LAYOUT:
         raise StoreMismatch(
             f"REDIS_PREFIX={prefix}: the store has layout {layout}, this software needs {LAYOUT}; "
-            f"run: {_CURE}"
+            f"set another REDIS_PREFIX and run: {_CURE}"
         )
     return Description(**values)
 

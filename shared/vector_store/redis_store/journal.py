@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shared.errors import StoreUnavailable, WritesLost
+from shared.errors import WritesLost
+from shared.vector_store.redis_store.durability import Fence, confirm
 from shared.vector_store.redis_store.failures import shown
 from shared.vector_store.redis_store.keys import Command
 from shared.vector_store.redis_store.library import call
@@ -21,7 +22,6 @@ Operation = tuple[str, Sequence[str | bytes | int]]
 """A function and its arguments behind ``writer previous number``."""
 
 _WRITER_MILLISECONDS = 7 * 86_400_000
-_WAIT_SHARE = 0.8  # of the time limit: the answer has to arrive within it
 
 
 class Journal:
@@ -73,7 +73,12 @@ class Journal:
             dirty = [tag for tag in self._tags if answered[tag] != self._flushed[tag]]
         if not dirty:
             return
-        known = self._confirmed(writer, dirty, wait_replicas)
+        keys = {tag: f"{tag}:writer:{writer}" for tag in dirty}
+        known = confirm(
+            self._servers,
+            {tag: Fence(("PEXPIRE", key, _WRITER_MILLISECONDS), ("GET", key)) for tag, key in keys.items()},
+            wait_replicas,
+        )
         with self._lock:
             if writer != self._writer:
                 return  # another thread's flush found the loss, and says so
@@ -85,39 +90,6 @@ class Journal:
                 )
             for tag in dirty:
                 self._flushed[tag] = answered[tag]
-
-    def _confirmed(self, writer: str, dirty: list[str], wait_replicas: int) -> dict[str, bytes | None]:
-        """Wait for disk and replicas; then the number of the writer's last operation in each shard."""
-        infos = self._servers.run({tag: [("INFO", "persistence")] for tag in dirty})
-        milliseconds = int(self._servers.timeout * 1000 * _WAIT_SHARE)
-        work: dict[str, list[Command]] = {}
-        for tag in dirty:
-            key = f"{tag}:writer:{writer}"
-            # A write first: the server waits for the last write of this very connection.
-            work[tag] = [("PEXPIRE", key, _WRITER_MILLISECONDS)]
-            if b"aof_enabled:1" in infos[tag][0]:
-                work[tag].append(("WAITAOF", 1, 0, milliseconds))
-            if wait_replicas:
-                work[tag].append(("WAIT", wait_replicas, milliseconds))
-            work[tag].append(("GET", key))
-        replies = self._servers.run(work)
-        for tag, commands in work.items():
-            for command, reply in zip(commands, replies[tag], strict=True):
-                self._check_confirmed(command, reply)
-        return {tag: reply[-1] for tag, reply in replies.items()}
-
-    def _check_confirmed(self, command: Command, reply: Any) -> None:
-        where = f"REDIS_URL={shown(self._servers.url)}"
-        if command[0] == "WAITAOF" and not reply[0]:
-            raise StoreUnavailable(
-                f"{where}: the server did not write its append-only file to disk within "
-                f"REDIS_TIMEOUT_SECONDS={self._servers.timeout:g}; is its disk slow, or appendfsync no?"
-            )
-        if command[0] == "WAIT" and reply < int(command[1]):
-            raise StoreUnavailable(
-                f"{where}: {reply} replicas confirmed within REDIS_TIMEOUT_SECONDS="
-                f"{self._servers.timeout:g}, REDIS_WAIT_REPLICAS={command[1]!r} are needed"
-            )
 
 
 def _reaches(known: bytes | None, number: int) -> bool:

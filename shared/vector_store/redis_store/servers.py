@@ -119,7 +119,7 @@ class Servers:
         return problem
 
     def _read(self, lane: _Lane, connection: Any) -> BaseException | None:
-        """Read the lane's replies up to the first error."""
+        """Read the lane's replies up to the first error; a passing one is returned."""
         try:
             for _ in lane.remaining:
                 lane.replies.append(connection.read_response())
@@ -128,7 +128,7 @@ class Servers:
             try:
                 return self._passing(error)
             except FunctionMissing:
-                self._load_library(connection)
+                return self._load_library(connection)
         return None
 
     def _passing(self, error: BaseException) -> BaseException:
@@ -136,16 +136,15 @@ class Servers:
             return error
         raise meaning(error, self.url) from None
 
-    def _load_library(self, connection: Any) -> None:
+    def _load_library(self, connection: Any) -> BaseException | None:
         try:
             connection.connect()
             connection.send_command("FUNCTION", "LOAD", LIBRARY)
             connection.read_response()
-        except redis.ResponseError as error:
-            if _ALREADY_LOADED not in str(error) and not is_passing(error):
-                raise meaning(error, self.url) from None
         except ClientError as error:
-            self._passing(error)
+            if _ALREADY_LOADED not in str(error):  # by another process, just now
+                return self._passing(error)
+        return None
 
 
 class _Deadline:

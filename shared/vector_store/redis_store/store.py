@@ -79,23 +79,21 @@ class RedisStore:
         self,
         servers: Servers,
         description: Description,
+        settings: VectorStoreSettings,
         *,
-        prefix: str,
-        ef: int,
-        wait_replicas: int = 0,
         follow: bool = True,
         clock: Clock | None = None,
     ) -> None:
         """Takes ``servers`` over, and closes them in the end. Without ``follow`` it stays with the
         generation of ``description``, whatever the pointer says."""
         self._servers = servers
-        self._prefix = prefix
-        self._ef = ef
-        self._wait_replicas = wait_replicas
+        self._prefix = settings.redis_prefix
+        self._ef = settings.redis_ef
+        self._wait_replicas = settings.redis_wait_replicas
         self._follow = follow
         self._clock: Clock = clock or SystemClock()
         self._wanted = description
-        self._shards = _Shards(servers, prefix, description)
+        self._shards = _Shards(servers, self._prefix, description)
         self._looked_at = self._clock.monotonic()
         self._left_unflushed = False
         self._lock = threading.Lock()
@@ -266,15 +264,11 @@ class RedisStore:
 
 
 def connect(settings: VectorStoreSettings) -> Servers:
-    """:raises ConfigurationError: the server refuses the user, or cannot hold the store."""
+    """:raises ConfigurationError: the server refuses the user.
+    :raises StoreUnavailable: no server answers.
+    """
     password = read_password(settings.redis_url, settings.redis_password_file)
-    servers = Servers(settings.redis_url, password, settings.redis_timeout_seconds)
-    try:
-        check_servers(servers, settings)
-    except BaseException:
-        servers.close()
-        raise
-    return servers
+    return Servers(settings.redis_url, password, settings.redis_timeout_seconds)
 
 
 def open_redis_store(
@@ -295,15 +289,9 @@ def open_redis_store(
     )
     servers = connect(settings)
     try:
+        check_servers(servers, settings)
         current = open_current(servers, settings.redis_prefix, wanted)
     except BaseException:
         servers.close()
         raise
-    return RedisStore(
-        servers,
-        current,
-        prefix=settings.redis_prefix,
-        ef=settings.redis_ef,
-        wait_replicas=settings.redis_wait_replicas,
-        clock=clock,
-    )
+    return RedisStore(servers, current, settings, clock=clock)
