@@ -1,8 +1,10 @@
 """``python -m bench.throughput``: documents a second through the processor, against the bare encoder.
 
-The same texts, the same model and settings, in turn, round by round: once encoded by the encoder alone in
-this process, once sent through Kafka to a real processor process until its counter says that all are
-indexed. The ratio of each round is what counts: absolute times drift on shared machines.
+The same texts, the same model and settings (``EMBEDDER_BACKEND`` and the others, from the environment), in
+turn, round by round: once encoded by the encoder alone in this process, once sent through Kafka to a real
+processor process until its counter says that all are indexed. The ratio of each round is what counts:
+absolute times drift on shared machines. With ``--repeat`` the texts are sent once, and then again and
+again with new revisions: how much faster, and how many chunks were embedded (none should be).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -32,7 +35,7 @@ from shared.embedder.factory import build_embedder
 from shared.events import DocumentEvent, Operation
 from shared.messaging.document_record import document_record
 from shared.messaging.factory import build_producer, ensure_topics
-from shared.ports import Producer
+from shared.ports import Embedder, Producer
 from shared.settings import EmbedderSettings, KafkaSettings
 
 _WORDS = (
@@ -69,13 +72,10 @@ def _process(command: list[str], log: Path, environment: dict[str, str]) -> Iter
             process.wait(30)
 
 
-def _indexed(port: int) -> float:
+def _metric(port: int, name: str) -> float:
+    """The sum of the samples whose name and labels begin with ``name``."""
     text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
-    return sum(
-        float(line.rsplit(" ", 1)[1])
-        for line in text.splitlines()
-        if line.startswith('rag_ingest_documents_total{result="indexed"}')
-    )
+    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
 
 
 def _ready(port: int) -> bool:
@@ -84,23 +84,56 @@ def _ready(port: int) -> bool:
     return False
 
 
-def _send(producer: Producer, topic: str, batch: list[str]) -> None:
+def _events(batch: list[str], name: str, revision: int = 1) -> list[DocumentEvent]:
     now = truncate_to_milliseconds(datetime.now(UTC))
-    for text in batch:
-        document = Document(f"bench:{uuid.uuid4()}", "bench", "Bench", text, "", 1, now)
-        producer.send(
-            document_record(topic, DocumentEvent(Operation.UPSERT, str(uuid.uuid4()), now, document))
+    return [
+        DocumentEvent(
+            Operation.UPSERT,
+            str(uuid.uuid4()),
+            now,
+            Document(f"bench:{name}:{number}", "bench", "Bench", text, "", revision, now),
         )
-    producer.flush(60)
+        for number, text in enumerate(batch)
+    ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--documents", type=int, default=400, help="documents in each round (default 400)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
-    parser.add_argument("--words", type=int, default=60, help="words in each text (default 60)")
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
+@dataclass(frozen=True)
+class Processor:
+    """A running processor, and the producer that feeds it."""
+
+    port: int
+    topic: str
+    producer: Producer
+    process: psutil.Process
+
+    def index(self, events: list[DocumentEvent]) -> float:
+        """Send them all; seconds until all have an outcome. To ask costs the processor time, so it is
+        asked seldom, and more often towards the end."""
+        before = self.processed()
+        begun = time.perf_counter()
+        for event in events:
+            self.producer.send(document_record(self.topic, event))
+        self.producer.flush(60)
+        while (done := self.processed() - before) < len(events):
+            passed = time.perf_counter() - begun
+            remaining = passed * (len(events) - done) / max(done, 1.0)
+            time.sleep(min(max(remaining / 2, 0.02), 0.5))
+        return time.perf_counter() - begun
+
+    def processed(self) -> float:
+        return _metric(self.port, "rag_ingest_documents_total{")
+
+    def embedded_chunks(self) -> float:
+        return _metric(self.port, "rag_embedding_batch_size_sum")
+
+    def cpu_seconds(self) -> float:
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+
+@contextlib.contextmanager
+def _processor() -> Iterator[Processor]:
+    """With a broker and a store of its own; the environment decides on everything else."""
     port, broker_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         environment = {
@@ -113,8 +146,7 @@ def main() -> None:
         kafka = KafkaSettings()
         stack.enter_context(_process(broker_command(broker_port), Path(folder) / "broker.log", {}))
         ensure_topics(kafka, 30)
-        embedder = build_embedder(EmbedderSettings())
-        processor = stack.enter_context(
+        process = stack.enter_context(
             _process(
                 [sys.executable, "-m", "services.processor"], Path(folder) / "processor.log", environment
             )
@@ -122,26 +154,78 @@ def main() -> None:
         producer = build_producer(kafka, "bench")
         stack.callback(producer.close)
         while not _ready(port):
+            assert process.is_running(), (Path(folder) / "processor.log").read_text()
             time.sleep(0.1)
-        _send(producer, kafka.topic, ["warm up " * 5] * 8)
-        ratios = []
-        print(f"seed {arguments.seed}; {arguments.documents} documents of {arguments.words} words a round")
-        print("round  encoder/s  processor/s  ratio")
-        for number in range(arguments.rounds):
-            batch = texts(arguments.seed + number, arguments.documents, arguments.words)
-            begun = time.perf_counter()
-            embedder.embed([f"Bench\n{text}" for text in batch])
-            encoder = arguments.documents / (time.perf_counter() - begun)
-            before = _indexed(port)
-            begun = time.perf_counter()
-            _send(producer, kafka.topic, batch)
-            while _indexed(port) < before + arguments.documents:
-                time.sleep(0.2)
-            through = arguments.documents / (time.perf_counter() - begun)
-            ratios.append(through / encoder)
-            print(f"{number + 1:5}  {encoder:9.1f}  {through:11.1f}  {ratios[-1]:5.2f}", flush=True)
-        memory = processor.memory_info().rss / 2**20
+        yield Processor(port, kafka.topic, producer, process)
+
+
+def _compare(processor: Processor, embedder: Embedder, arguments: argparse.Namespace, words: int) -> None:
+    ratios = []
+    print(f"{arguments.documents} documents of {words} words a round, seed {arguments.seed}")
+    print("round  encoder/s  processor/s  ratio  CPU ms/document: encoder  processor")
+    for number in range(arguments.rounds):
+        batch = texts(arguments.seed + number, arguments.documents, words)
+        begun, own_cpu = time.perf_counter(), time.process_time()
+        embedder.embed([f"Bench\n{text}" for text in batch])
+        encoder = len(batch) / (time.perf_counter() - begun)
+        own_cpu = 1000 * (time.process_time() - own_cpu) / len(batch)
+        cpu = processor.cpu_seconds()
+        through = len(batch) / processor.index(_events(batch, f"{words}-{number}"))
+        cpu = 1000 * (processor.cpu_seconds() - cpu) / len(batch)
+        ratios.append(through / encoder)
+        rates = f"{encoder:9.1f}  {through:11.1f}  {ratios[-1]:5.2f}"
+        print(f"{number + 1:5}  {rates}  {own_cpu:24.2f}  {cpu:9.2f}", flush=True)
     print(f"processor/encoder: median {median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}")
+
+
+def _repeat(processor: Processor, arguments: argparse.Namespace, words: int) -> None:
+    """``--repeat`` events of unchanged text, against embedding as many as ``--documents``. Each revision
+    is awaited before the next is sent, so that none is skipped because a newer one is under way."""
+    batch = texts(arguments.seed + 1_000, arguments.documents, words)
+    name = f"repeat-{words}"
+    first = len(batch) / processor.index(_events(batch, name))
+    embedded, cpu = processor.embedded_chunks(), processor.cpu_seconds()
+    sent, seconds = 0, 0.0
+    while sent < arguments.repeat:
+        part = batch[: arguments.repeat - sent]
+        seconds += processor.index(_events(part, name, 2 + sent // len(batch)))
+        sent += len(part)
+    again = sent / seconds
+    cpu = 1000 * (processor.cpu_seconds() - cpu) / sent
+    print(
+        f"{sent} events that repeat unchanged text of {words} words: {again:.0f}/s, "
+        f"{again / first:.1f} times embedding ({first:.1f}/s); chunks embedded: "
+        f"{processor.embedded_chunks() - embedded:.0f}; processor's CPU {cpu:.2f} ms/event"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--documents", type=int, default=400, help="documents in each round (default 400)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5; 0: none)")
+    parser.add_argument(
+        "--words",
+        type=int,
+        nargs="+",
+        default=[60],
+        help="words in each text; several are run in turn (default 60)",
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=0, help="events that repeat unchanged text (default none)"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    with _processor() as processor:
+        settings = EmbedderSettings()
+        print(f"embedder {settings.kind}, backend {settings.backend}")
+        processor.index(_events(["warm up " * 5] * 8, "warm-up"))
+        embedder = build_embedder(settings) if arguments.rounds else None
+        for words in arguments.words:
+            if embedder is not None:
+                _compare(processor, embedder, arguments, words)
+            if arguments.repeat:
+                _repeat(processor, arguments, words)
+        memory = processor.process.memory_info().rss / 2**20
     print(f"processor's resident memory {memory:.0f} MiB")
 
 

@@ -16,7 +16,8 @@ class Batch:
     """What is left to do. The writer empties it step by step, so after a failure it can go on where it
     stopped, and nothing is counted twice.
 
-    ``embedded`` goes with ``upserts``, one for one, once the encoder is through. ``started``: seconds.
+    ``embedded`` goes with ``upserts``, one for one, once the encoder is through and ``is_ready`` says so.
+    ``started``: seconds.
     """
 
     upserts: list[Work] = field(default_factory=list)
@@ -25,6 +26,7 @@ class Batch:
     embedded: list[EmbeddedDocument] = field(default_factory=list)
     span: Span = INVALID_SPAN
     started: float = 0.0
+    is_ready: bool = False
 
     def tickets(self) -> list[Ticket]:
         works = [work.ticket for work in (*self.upserts, *self.deletes)]

@@ -1,4 +1,4 @@
-"""The stages, each on a thread of its own: compose, embed, write."""
+"""The stages, each on threads of its own: compose, embed, write."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from shared.resilience.backoff import Backoff
 log = logging.getLogger(__name__)
 
 _COMPOSE_AT_ONCE = 32
-_OUTBOX = 2
+_ENCODERS = 2  # while one call ends, or its texts become tokens, another keeps the model busy
+_OUTBOX = _ENCODERS + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class PipelinePolicy:
 
 class Pipeline:
     """Takes tickets and marks them done. Between the stages stand short queues, so that each can work
-    while the others do; a batch is taken as soon as the encoder is free, full or not. Order is kept.
+    while the others do; a batch is taken as soon as the encoder is free, full or not. Batches are written in
+    the order in which they were taken.
 
     A stage whose dependency is away waits and tries again, for as long as its tickets are wanted.
     """
@@ -72,7 +74,6 @@ class Pipeline:
         self._changed = threading.Condition()
         self._intake: deque[Ticket] = deque()
         self._waiting = Waiting()
-        self._embedding: Batch | None = None
         self._outbox: deque[Batch] = deque()
         self._writing: Batch | None = None
         self._held: set[str] = set()
@@ -80,13 +81,12 @@ class Pipeline:
         self._halt: Halt | None = None
         self._lost: WritesLost | None = None
         self._stopping = False
-        self._threads = ThreadPoolExecutor(max_workers=3, thread_name_prefix="stage")
+        self._threads = ThreadPoolExecutor(max_workers=2 + _ENCODERS, thread_name_prefix="stage")
         self._stages: list[Future[None]] = []
 
     def start(self) -> None:
-        self._stages = [
-            self._threads.submit(stage) for stage in (self._compose_all, self._embed_all, self._write_all)
-        ]
+        stages = (self._compose_all, *[self._embed_all] * _ENCODERS, self._write_all)
+        self._stages = [self._threads.submit(stage) for stage in stages]
 
     def close(self, seconds: float) -> None:
         """What is not through by then is left where it is."""
@@ -146,8 +146,7 @@ class Pipeline:
         with self._changed:
             return any(
                 partitions is None or ticket.record.topic_partition in partitions
-                for batch in (self._embedding, *self._outbox, self._writing)
-                if batch is not None
+                for batch in (*self._outbox, *([self._writing] if self._writing else []))
                 for ticket in batch.tickets()
             )
 
@@ -206,22 +205,24 @@ class Pipeline:
                 if self._stopping:
                     return
                 batch = self._waiting.take(self._policy.max_tokens, self._policy.max_records)
-                self._embedding = batch
+                self._outbox.append(batch)  # its place in the order of writes
                 self._changed.notify_all()
-            embedded = self._embed(batch)
+            is_ready = self._embed(batch)
             with self._changed:
-                self._embedding = None
-                if embedded:
-                    self._outbox.append(batch)
+                if is_ready:
+                    batch.is_ready = True
+                else:
+                    self._outbox.remove(batch)
                 self._changed.notify_all()
 
     def _embed(self, batch: Batch) -> bool:
+        """Whether it is to be written."""
         tickets = batch.tickets()
         if not tickets:
             return False
         batch.started = self._clock.monotonic()
         batch.span = start_batch_span([ticket.record for ticket in tickets])
-        with trace.use_span(batch.span), self._step("embed"):
+        with trace.use_span(batch.span), self._step(f"embed {id(batch)}"):
             embedded = self._encoder.embed(batch.upserts)
         if embedded is None:
             batch.span.end()
@@ -232,7 +233,7 @@ class Pipeline:
     def _write_all(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopping or self._outbox)
+                self._changed.wait_for(lambda: self._stopping or (self._outbox and self._outbox[0].is_ready))
                 if self._stopping:
                     return
                 batch = self._writing = self._outbox.popleft()
