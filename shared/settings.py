@@ -83,7 +83,7 @@ class KafkaSettings(EnvironmentSettings):
 class VectorStoreSettings(EnvironmentSettings):
     vector_store: Literal["faiss", "redis", "memory"] = "faiss"
     faiss_path: Path | None = None
-    faiss_index: str = "Flat"
+    faiss_index: str = "auto"
     data_dir: Path = Path("./data")
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", pattern=r"^(rediss?|unix)://")
     redis_password_file: Path | None = None

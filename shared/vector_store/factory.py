@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from shared.ports import VectorStore
+from shared.errors import ConfigurationError
+from shared.ports import Rebuild, VectorStore
 from shared.settings import VectorStoreSettings
 
 
@@ -30,3 +31,23 @@ def open_vector_store(settings: VectorStoreSettings, *, embedder_name: str, dime
         dimension=dimension,
         index_description=settings.faiss_index,
     )
+
+
+def begin_rebuild(settings: VectorStoreSettings, *, embedder_name: str, dimension: int) -> Rebuild:
+    """Start a second generation of the store that ``VECTOR_STORE`` names, for this embedder.
+
+    :raises ConfigurationError: another rebuild of the store is running, or its kind has none.
+    :raises StoreDamaged: the store is not healthy.
+    :raises StoreUnavailable: the disk is full, the file stays locked, or the server does not answer.
+    """
+    if settings.vector_store == "memory":
+        raise ConfigurationError(
+            "VECTOR_STORE=memory: ends with its process; set VECTOR_STORE to faiss or redis to rebuild"
+        )
+    if settings.vector_store == "redis":
+        from shared.vector_store.redis_store.rebuild import begin_redis_rebuild
+
+        return begin_redis_rebuild(settings, embedder_name=embedder_name, dimension=dimension)
+    from shared.vector_store.faiss_store.rebuild import begin_faiss_rebuild
+
+    return begin_faiss_rebuild(settings, embedder_name=embedder_name, dimension=dimension)

@@ -1,19 +1,20 @@
-"""The FAISS index in memory, with the columns that filters need. No I/O; one thread at a time.
+"""The chunks in memory: an index of all embeddings, and the columns that filters need. No I/O.
 
-Removing marks positions as dead instead of moving all that follow; dead positions are dropped together
-once they are many.
+One thread changes it at a time. Others search ``View``s of it meanwhile: what a view shows is never
+changed, only added to beyond its end, or replaced by a copy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from shared.domain import SearchFilter, epoch_milliseconds
-from shared.vector_store.faiss_store.recipe import is_exact, search_parameters, selector
+from shared.vector_store.faiss_store.recipe import PositionIndex, selector
+from shared.vector_store.faiss_store.sharing import SharedLock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,12 +30,13 @@ SLOT = np.dtype(
         ("namespace", np.int32),
         ("source", np.int32),
         ("bot", np.bool_),
-        ("live", np.bool_),
     ]
 )
+COLUMNS = ("chunk_key", "updated_at", "wiki", "namespace", "source", "bot")
 
 _MIN_DEAD = 2_048
 _MAX_DEAD_SHARE = 0.25
+_MAX_RECENT = 1_024
 
 
 class Codes:
@@ -50,28 +52,132 @@ class Codes:
         return [self._codes[value] for value in values if value in self._codes]
 
 
-class ChunkIndex:
-    """``faiss_index`` must be empty; position ``i`` in it is described by ``self._slots[i]``."""
+class AttributeCodes:
+    """One set of codes for each attribute that is compared for equality."""
 
-    def __init__(self, faiss_index: Any) -> None:
-        self._index = faiss_index
-        self._exact = is_exact(faiss_index)
-        self._slots = np.zeros(1024, dtype=SLOT)
-        self._size = 0
-        self._live = 0
-        self._spans: dict[int, tuple[int, int]] = {}
+    def __init__(self) -> None:
         self.wikis = Codes()
         self.namespaces = Codes()
         self.sources = Codes()
 
+
+class Selection(NamedTuple):
+    """The positions that a search may return."""
+
+    mask: NDArray[np.bool_]
+    matches: int
+
+
+class View:
+    """The index as it was at one moment; any number of threads may search it at the same time."""
+
+    def __init__(
+        self,
+        main: PositionIndex,
+        main_lock: SharedLock,
+        recent: Embeddings,
+        columns: dict[str, NDArray[Any]],
+        live: NDArray[np.bool_],
+        live_count: int,
+        codes: AttributeCodes,
+    ) -> None:
+        self._main = main
+        self._main_lock = main_lock
+        self._main_size = len(live) - len(recent)
+        self._recent = recent
+        self._columns = columns
+        self._codes = codes
+        self._live = Selection(live, live_count)
+        self._live_selector = None
+
     @property
     def exact(self) -> bool:
         """Whether ``nearest`` misses nothing."""
-        return self._exact
+        return self._main.exact
+
+    def matching(self, where: SearchFilter | None) -> Selection:
+        """What is live and satisfies ``where``; the same truth as ``where.matches``."""
+        if where is None or where == SearchFilter():
+            return self._live
+        mask = self._live.mask.copy()
+        for column, codes, values in (
+            ("wiki", self._codes.wikis, where.wikis),
+            ("namespace", self._codes.namespaces, where.namespaces),
+            ("source", self._codes.sources, where.sources),
+        ):
+            if values:
+                mask &= np.isin(self._columns[column], codes.known(values))
+        if where.exclude_bots:
+            mask &= ~self._columns["bot"]
+        if where.since is not None:
+            mask &= self._columns["updated_at"] >= _ceil_milliseconds(where.since)
+        if where.until is not None:
+            mask &= self._columns["updated_at"] <= epoch_milliseconds(where.until)
+        return Selection(mask, int(np.count_nonzero(mask)))
+
+    def nearest(
+        self, query: Embedding, count: int, among: Selection
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Chunk keys and approximate scores of up to ``count`` of ``among``, best first."""
+        positions, scores = self._nearest_in_main(query, count, among)
+        recent = np.flatnonzero(among.mask[self._main_size :])
+        if len(recent):
+            positions = np.concatenate([positions, recent + self._main_size])
+            scores = np.concatenate([scores, self._recent[recent] @ query])
+            best = np.argsort(-scores, kind="stable")[:count]
+            positions, scores = positions[best], scores[best]
+        return self._keys[positions], scores
+
+    def chunk_keys(self, among: Selection) -> NDArray[np.int64]:
+        return self._keys[among.mask]
+
+    @property
+    def _keys(self) -> NDArray[np.int64]:
+        keys: NDArray[np.int64] = self._columns["chunk_key"]
+        return keys
+
+    def _nearest_in_main(
+        self, query: Embedding, count: int, among: Selection
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        if among is self._live:
+            if self._live_selector is None:
+                self._live_selector = selector(among.mask[: self._main_size])
+            chosen = self._live_selector
+        else:
+            chosen = selector(among.mask[: self._main_size])
+        share = among.matches / max(1, len(among.mask))
+        with self._main_lock.shared():
+            return self._main.search(query, count, chosen, share)
+
+
+class ChunkIndex:
+    """``main`` must be empty.
+
+    Removing marks positions as dead; who wants the space back builds another. The newest embeddings are
+    kept apart, and searched exactly, until they are many: adding to ``main`` waits for its searches.
+    """
+
+    def __init__(self, main: PositionIndex, dimension: int) -> None:
+        self.codes = AttributeCodes()
+        self._main = main
+        self._main_lock = SharedLock()
+        self._main_size = 0
+        self._dimension = dimension
+        self._recent = self._no_recent()
+        self._columns = {name: np.zeros(_MAX_RECENT, dtype=SLOT[name]) for name in COLUMNS}
+        self._live_mask = np.zeros(_MAX_RECENT, dtype=np.bool_)
+        self._live_is_shown = False
+        self._size = 0
+        self._live = 0
+        self._spans: dict[int, tuple[int, int]] = {}
 
     @property
     def live(self) -> int:
         return self._live
+
+    def document_keys(self) -> set[int]:
+        """Of the documents that have live chunks."""
+        return set(self._spans)
 
     @property
     def wasteful(self) -> bool:
@@ -79,18 +185,29 @@ class ChunkIndex:
         dead = self._size - self._live
         return dead > _MIN_DEAD and dead > _MAX_DEAD_SHARE * self._size
 
+    def view(self) -> View:
+        self._live_is_shown = True
+        return View(
+            main=self._main,
+            main_lock=self._main_lock,
+            recent=self._recent[: self._size - self._main_size],
+            columns={name: column[: self._size] for name, column in self._columns.items()},
+            live=self._live_mask[: self._size],
+            live_count=self._live,
+            codes=self.codes,
+        )
+
     def add(self, slots: NDArray[np.void], embeddings: Embeddings) -> None:
         """``slots`` ``(n,)`` of ``SLOT``, each document's side by side; ``embeddings`` ``(n, dimension)``.
 
         A document may be split between two calls, if they follow each other.
         """
         end = self._size + len(slots)
-        if end > len(self._slots):
-            grown = np.zeros(max(end, 2 * len(self._slots)), dtype=SLOT)
-            grown[: self._size] = self._slots[: self._size]
-            self._slots = grown
-        self._index.add(embeddings)
-        self._slots[self._size : end] = slots
+        self._make_room(end)
+        for name, column in self._columns.items():
+            column[self._size : end] = slots[name]
+        self._live_mask[self._size : end] = True
+        self._add_embeddings(embeddings)
         for document_key, (start, stop) in _spans(slots["document_key"], self._size).items():
             self._spans[document_key] = (self._spans.get(document_key, (start, stop))[0], stop)
         self._size = end
@@ -98,53 +215,43 @@ class ChunkIndex:
 
     def remove(self, document_key: int) -> None:
         """All chunks of a document; nothing if it has none."""
-        start, end = self._spans.pop(document_key, (0, 0))
-        self._slots["live"][start:end] = False
+        span = self._spans.pop(document_key, None)
+        if span is None:
+            return
+        start, end = span
+        if self._live_is_shown:
+            self._live_mask = self._live_mask.copy()
+            self._live_is_shown = False
+        self._live_mask[start:end] = False
         self._live -= end - start
 
-    def compact(self) -> None:
-        """Drop the dead positions of an exact index, in one pass."""
-        slots = self._slots[: self._size]
-        self._index.remove_ids(selector(~slots["live"]))
-        self._slots = slots[slots["live"]]
-        self._size = len(self._slots)
-        self._spans = _spans(self._slots["document_key"], 0)
+    def _make_room(self, size: int) -> None:
+        if size > len(self._live_mask):
+            room = max(size, 2 * len(self._live_mask))
+            self._columns = {name: _grown(column, room) for name, column in self._columns.items()}
+            self._live_mask = _grown(self._live_mask, room)
+            self._live_is_shown = False
 
-    def matching(self, where: SearchFilter | None) -> NDArray[np.bool_]:
-        """``(positions,)``: which are live and satisfy ``where``; the same truth as ``where.matches``."""
-        slots = self._slots[: self._size]
-        mask: NDArray[np.bool_] = slots["live"].copy()
-        if where is None:
-            return mask
-        for column, codes, values in (
-            ("wiki", self.wikis, where.wikis),
-            ("namespace", self.namespaces, where.namespaces),
-            ("source", self.sources, where.sources),
-        ):
-            if values:
-                mask &= np.isin(slots[column], codes.known(values))
-        if where.exclude_bots:
-            mask &= ~slots["bot"]
-        if where.since is not None:
-            mask &= slots["updated_at"] >= _ceil_milliseconds(where.since)
-        if where.until is not None:
-            mask &= slots["updated_at"] <= epoch_milliseconds(where.until)
-        return mask
+    def _add_embeddings(self, embeddings: Embeddings) -> None:
+        recent = self._size - self._main_size
+        if recent + len(embeddings) <= _MAX_RECENT:
+            self._recent[recent : recent + len(embeddings)] = embeddings
+            return
+        with self._main_lock.exclusive():
+            if recent:
+                self._main.add(self._recent[:recent])
+            self._main.add(embeddings)
+        self._main_size = self._size + len(embeddings)
+        self._recent = self._no_recent()
 
-    def nearest(
-        self, query: Embedding, count: int, mask: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Chunk keys and approximate scores of up to ``count`` masked positions, best first."""
-        # With a selector also where nothing is filtered: faiss's other path is no faster for one query,
-        # and its extra threads fight with the embedder's for the processor.
-        parameters = search_parameters(self._index, mask, count)
-        scores, positions = self._index.search(query[np.newaxis], count, params=parameters)
-        found = positions[0] >= 0
-        return self._slots["chunk_key"][positions[0][found]], scores[0][found]
+    def _no_recent(self) -> Embeddings:
+        return np.empty((_MAX_RECENT, self._dimension), dtype=np.float32)
 
-    def chunk_keys(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-        keys: NDArray[np.int64] = self._slots["chunk_key"][: self._size][mask]
-        return keys
+
+def _grown(column: NDArray[Any], size: int) -> NDArray[Any]:
+    grown = np.zeros(size, dtype=column.dtype)
+    grown[: len(column)] = column
+    return grown
 
 
 def _spans(document_keys: NDArray[np.int64], offset: int) -> dict[int, tuple[int, int]]:

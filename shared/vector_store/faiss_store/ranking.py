@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from shared.domain import Hit, SearchFilter, from_epoch_milliseconds
+from shared.errors import StoreDamaged
 from shared.vector_store import laws
-from shared.vector_store.faiss_store.index import ChunkIndex
+from shared.vector_store.faiss_store.database import damage
+from shared.vector_store.faiss_store.index import View
+from shared.vector_store.faiss_store.loading import decode_embeddings
 from shared.vector_store.faiss_store.rows import decode_attributes
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from shared.ports import Embedding
 
 _NOISE = 2e-6  # what float32 sums and the rounding of scores can differ by
+_ERRORS_AHEAD = 2  # an unseen candidate's error may be that many times the largest that was seen
+_KEYS_PER_QUERY = 500
 
-_CANDIDATE = """
-    SELECT documents.document_id, chunks.ordinal, chunks.embedding
-    FROM chunks JOIN documents ON documents.document_key = chunks.document_key WHERE chunk_key = ?
+_CANDIDATES = """
+    SELECT chunk_key, documents.document_id, chunks.ordinal, chunks.embedding
+    FROM chunks JOIN documents ON documents.document_key = chunks.document_key
 """
 
-_HIT = """
-    SELECT documents.source, title, url, chunks.text, revision, updated_at, attributes
-    FROM chunks JOIN documents ON documents.document_key = chunks.document_key WHERE chunk_key = ?
+_HITS = """
+    SELECT chunk_key, documents.source, title, url, chunks.text, revision, updated_at, attributes
+    FROM chunks JOIN documents ON documents.document_key = chunks.document_key
 """
 
 
@@ -38,53 +46,71 @@ class _Candidate(NamedTuple):
     chunk_key: int
 
 
-def best_hits(
-    connection: sqlite3.Connection,
-    index: ChunkIndex,
-    query: Embedding,
-    top_k: int,
-    where: SearchFilter | None,
-) -> list[Hit]:
-    """``connection``'s read transaction must be the one that ``index`` was refreshed in."""
-    mask = index.matching(where)
-    matching = int(np.count_nonzero(mask))
-    wanted = min(top_k, matching)
-    if not wanted:
-        return []
-    count = min(2 * top_k + 8, matching)
-    while True:
-        keys, scores = index.nearest(query, count, mask)
-        if len(keys) < wanted:  # an approximate index lost its way: fall back to looking at everything
-            return _hits(connection, _ranked(connection, index.chunk_keys(mask), query)[:wanted])
-        ranked = _ranked(connection, keys, query)
-        # Chunks that tie with the last hit compete by chunk_id: all of them must be among the candidates.
-        complete = count == matching or scores[-1] < -ranked[wanted - 1].negative_score - _NOISE
-        if complete or not index.exact:
-            return _hits(connection, ranked[:wanted])
-        count = min(4 * count, matching)
+class Ranking:
+    """One search. ``connection``'s read transaction must be the one that ``view`` shows."""
+
+    def __init__(self, connection: sqlite3.Connection, file: Path, view: View, query: Embedding) -> None:
+        self._connection = connection
+        self._file = file
+        self._view = view
+        self._query = query
+
+    def best_hits(self, top_k: int, where: SearchFilter | None) -> list[Hit]:
+        among = self._view.matching(where)
+        wanted = min(top_k, among.matches)
+        if not wanted:
+            return []
+        count = min((2 if self._view.exact else 3) * top_k + 8, among.matches)
+        while True:
+            keys, approximate = self._view.nearest(self._query, count, among)
+            if len(keys) < wanted:  # an approximate index lost its way: fall back to looking at everything
+                return self._hits(self._ranked(self._view.chunk_keys(among))[:wanted])
+            exact = self._scores(keys)
+            ranked = sorted(exact.values())
+            # Chunks that tie with the last hit compete by chunk_id: all of them must be candidates.
+            error = self._largest_error(keys, approximate, exact)
+            complete = approximate[-1] < -ranked[wanted - 1].negative_score - error
+            if complete or len(keys) < count or count == among.matches:
+                return self._hits(ranked[:wanted])
+            count = min(4 * count, among.matches)
+
+    def _largest_error(
+        self, keys: NDArray[np.int64], approximate: NDArray[np.float32], exact: dict[int, _Candidate]
+    ) -> float:
+        if self._view.exact:
+            return _NOISE
+        truth = np.array([-exact[key].negative_score for key in keys.tolist()])
+        return _NOISE + _ERRORS_AHEAD * float(np.abs(truth - approximate).max())
+
+    def _ranked(self, keys: NDArray[np.int64]) -> list[_Candidate]:
+        return sorted(self._scores(keys).values())
+
+    def _scores(self, keys: NDArray[np.int64]) -> dict[int, _Candidate]:
+        rows = list(self._rows(_CANDIDATES, keys.tolist()))
+        embeddings = decode_embeddings((row[3] for row in rows), len(self._query), self._file)
+        scores = laws.cosine(embeddings, self._query).tolist()
+        return {
+            key: _Candidate(-score, f"{document_id}#{ordinal}", document_id, key)
+            for (key, document_id, ordinal, _), score in zip(rows, scores, strict=True)
+        }
+
+    def _hits(self, candidates: list[_Candidate]) -> list[Hit]:
+        rows = {row[0]: row for row in self._rows(_HITS, [candidate.chunk_key for candidate in candidates])}
+        return [_hit(candidate, rows[candidate.chunk_key]) for candidate in candidates]
+
+    def _rows(self, select: str, keys: Sequence[int]) -> Iterator[tuple[Any, ...]]:
+        """One row for each key, in any order."""
+        for start in range(0, len(keys), _KEYS_PER_QUERY):
+            some = keys[start : start + _KEYS_PER_QUERY]
+            placeholders = ",".join("?" * len(some))
+            rows = self._connection.execute(f"{select} WHERE chunk_key IN ({placeholders})", some).fetchall()
+            if len(rows) != len(some):
+                raise StoreDamaged(damage(self._file, "a chunk that was there cannot be read"))
+            yield from rows
 
 
-def _ranked(
-    connection: sqlite3.Connection, chunk_keys: Iterable[np.int64], query: Embedding
-) -> list[_Candidate]:
-    keys = [int(key) for key in chunk_keys]
-    rows = [connection.execute(_CANDIDATE, [key]).fetchone() for key in keys]
-    embeddings = np.frombuffer(b"".join(row[2] for row in rows), dtype=np.float32).reshape(len(rows), -1)
-    scores = laws.cosine(embeddings, query).tolist()
-    return sorted(
-        _Candidate(-score, f"{document_id}#{ordinal}", document_id, key)
-        for score, (document_id, ordinal, _), key in zip(scores, rows, keys, strict=True)
-    )
-
-
-def _hits(connection: sqlite3.Connection, candidates: list[_Candidate]) -> list[Hit]:
-    return [_hit(connection, candidate) for candidate in candidates]
-
-
-def _hit(connection: sqlite3.Connection, candidate: _Candidate) -> Hit:
-    source, title, url, text, revision, updated_at, attributes = connection.execute(
-        _HIT, [candidate.chunk_key]
-    ).fetchone()
+def _hit(candidate: _Candidate, row: tuple[Any, ...]) -> Hit:
+    _, source, title, url, text, revision, updated_at, attributes = row
     return Hit(
         chunk_id=candidate.chunk_id,
         document_id=candidate.document_id,

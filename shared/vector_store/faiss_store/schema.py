@@ -12,11 +12,13 @@ import uuid
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 from shared.errors import ConfigurationError, StoreDamaged, StoreMismatch
-from shared.vector_store.faiss_store.database import Database, damage
+from shared.vector_store.faiss_store.database import REBUILD_COMMAND, WriteConnection, damage
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+_WITHOUT_SUCCESSOR = 2
 _APPLICATION_ID = 0x52414756  # "RAGV"
 
 # Six chunks of 384 float32 with their texts fill a page of this size; the default wastes a third.
@@ -46,10 +48,11 @@ _TABLES = (
         chunks INTEGER NOT NULL,
         tombstones INTEGER NOT NULL,
         last_indexed_at INTEGER,
-        forgotten_seq INTEGER NOT NULL
+        forgotten_seq INTEGER NOT NULL,
+        superseded_by TEXT
     )
     """,
-    "INSERT INTO counters VALUES (0, 0, 0, 0, NULL, 0)",
+    "INSERT INTO counters VALUES (0, 0, 0, 0, NULL, 0, NULL)",
     """
     CREATE TABLE documents (
         document_key INTEGER PRIMARY KEY,
@@ -83,31 +86,62 @@ _TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """``store_id`` tells this store's cursors from those of an earlier one at the same path."""
+    """``store_id`` tells this generation's cursors from those of any other."""
 
     store_id: str
     embedder_name: str
     dimension: int
 
 
-def prepare(database: Database, file: Path, expected: Meta, busy_timeout: float) -> Meta:
-    """Create the tables in an empty file, or check what an existing one was built with.
+class Superseded(Exception):
+    """The file is an old generation; nothing was read from it or written to it."""
 
-    :raises StoreMismatch: another embedder, dimension or schema version.
+
+def read_last_seq(connection: sqlite3.Connection, file: Path) -> int:
+    """The number of the newest change: equal for equal contents, whatever the connection.
+
+    :raises Superseded: the store has moved on to another file.
+    """
+    last_seq, successor = _one_row(
+        connection.execute("SELECT last_seq, superseded_by FROM counters").fetchall(), file
+    )
+    if successor is not None:
+        raise Superseded
+    return int(last_seq)
+
+
+def read_successor(connection: sqlite3.Connection, file: Path) -> str | None:
+    """The name of the file, in the same folder, that has taken over."""
+    (successor,) = _one_row(connection.execute("SELECT superseded_by FROM counters").fetchall(), file)
+    return None if successor is None else str(successor)
+
+
+def _one_row(rows: list[tuple[Any, ...]], file: Path) -> tuple[Any, ...]:
+    if len(rows) != 1:
+        raise StoreDamaged(damage(file, "its counters are gone"))
+    return rows[0]
+
+
+def prepare(database: WriteConnection, file: Path, to_create: Meta | None, busy_timeout: float) -> None:
+    """Create the tables in an empty file (not for ``None``), or check that an existing one holds them.
+
+    :raises StoreMismatch: another schema version.
     :raises StoreDamaged: the file is something else.
     """
     with database.outside_transaction() as connection:
         connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _use_write_ahead_log(connection, file, busy_timeout)
-        connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT}")
-    with database.write() as connection:
-        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            _create(connection, expected)
+        connection.execute("PRAGMA secure_delete = FAST")
+        connection.execute("PRAGMA synchronous = FULL")
+    with database.transaction() as connection:
+        if to_create and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            _create(connection, to_create)
         _check_kind(connection, file)
-        stored = read_meta(connection)
-    _check_match(stored, expected, file)
-    return stored
+    with database.outside_transaction() as connection:
+        # Commits reach the file in order, but the disk only at a checkpoint or a ``sync``.
+        connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _use_write_ahead_log(connection: sqlite3.Connection, file: Path, busy_timeout: float) -> None:
@@ -148,25 +182,23 @@ def _check_kind(connection: sqlite3.Connection, file: Path) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
         raise StoreDamaged(damage(file, "an SQLite file of something else"))
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != SCHEMA_VERSION:
+    if version == _WITHOUT_SUCCESSOR:
+        connection.execute("ALTER TABLE counters ADD COLUMN superseded_by TEXT")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    elif version != SCHEMA_VERSION:
         raise StoreMismatch(
             f"FAISS_PATH={file}: has schema version {version}, this software reads {SCHEMA_VERSION}; "
-            f"set FAISS_PATH to a new file and replay the stream"
+            f"use the software that wrote it, or remove the file and run: {REBUILD_COMMAND} --from kafka"
         )
 
 
-def read_meta(connection: sqlite3.Connection) -> Meta:
-    values = dict(connection.execute("SELECT name, value FROM meta"))
-    return Meta(values["store_id"], values["embedder_name"], values["dimension"])
-
-
-def _check_match(stored: Meta, expected: Meta, file: Path) -> None:
-    if (stored.embedder_name, stored.dimension) != (expected.embedder_name, expected.dimension):
+def check_match(stored: Meta, embedder_name: str, dimension: int, file: Path) -> None:
+    """:raises StoreMismatch: the file was built with another embedder."""
+    if (stored.embedder_name, stored.dimension) != (embedder_name, dimension):
         raise StoreMismatch(
             f"EMBEDDER_MODEL: {file} was built with {stored.embedder_name!r} "
-            f"({stored.dimension} dimensions), but the embedder is {expected.embedder_name!r} "
-            f"({expected.dimension}); set EMBEDDER and EMBEDDER_MODEL back, or set FAISS_PATH to a new "
-            f"file and replay the stream"
+            f"({stored.dimension} dimensions), but the embedder is {embedder_name!r} ({dimension}); "
+            f"set EMBEDDER and EMBEDDER_MODEL back, or build the store anew: {REBUILD_COMMAND}"
         )
 
 

@@ -13,7 +13,6 @@ from shared.vector_store.faiss_store.rows import (
     content_parameters,
     find_state,
     removed_parameters,
-    version_of,
 )
 from shared.vector_store.faiss_store.schema import State
 
@@ -52,7 +51,7 @@ def replace_document(connection: sqlite3.Connection, item: EmbeddedDocument, now
         embeddings = _resolve(connection, item, stored)
         if embeddings is None:
             return WriteOutcome.UNRESOLVED
-        document_key = _put(connection, stored, content_parameters(document), len(embeddings), now)
+        document_key = put_document(connection, stored, content_parameters(document), len(embeddings), now)
         connection.executemany(
             _PUT_CHUNK,
             [
@@ -91,56 +90,11 @@ def delete_document(
     stored = find_state(connection, document_id)
     outcome = laws.judge(stored.blocking_version if stored else None, version)
     if outcome is WriteOutcome.APPLIED:
-        _put(connection, stored, removed_parameters(document_id, State.DELETED, version), 0, now)
+        put_document(connection, stored, removed_parameters(document_id, State.DELETED, version), 0, now)
     return outcome
 
 
-def purge_batch(
-    connection: sqlite3.Connection, older_than: int | None, max_chunks: int | None, limit: int, now: int
-) -> int:
-    """Remove up to ``limit`` documents, oldest first; fewer means that no more need to go."""
-    chunks_left = connection.execute("SELECT chunks FROM counters").fetchone()[0]
-    oldest = connection.execute(
-        """
-        SELECT document_id, document_key, revision, updated_at,
-               (SELECT count(*) FROM chunks WHERE chunks.document_key = documents.document_key)
-        FROM documents WHERE state = ? ORDER BY updated_at, document_id LIMIT ?
-        """,
-        [State.LIVE, limit],
-    ).fetchall()
-    removed = 0
-    for document_id, document_key, revision, updated_at, chunks in oldest:
-        too_old = older_than is not None and updated_at < older_than
-        too_many = max_chunks is not None and chunks_left > max_chunks
-        if not (too_old or too_many):
-            break
-        version = version_of(revision, updated_at)
-        stored = DocumentState(document_key, State.LIVE, version)
-        _put(connection, stored, removed_parameters(document_id, State.PURGED, version), 0, now)
-        chunks_left -= chunks
-        removed += 1
-    return removed
-
-
-def expire_batch(connection: sqlite3.Connection, removed_before: int, limit: int) -> int:
-    """Forget up to ``limit`` documents that were removed before then; fewer means that none is left."""
-    expired = connection.execute(
-        """
-        SELECT document_key, seq, state FROM documents
-        WHERE state != ? AND indexed_at < ? ORDER BY seq LIMIT ?
-        """,
-        [State.LIVE, removed_before, limit],
-    ).fetchall()
-    if expired:
-        connection.executemany("DELETE FROM documents WHERE document_key = ?", [row[:1] for row in expired])
-        connection.execute(
-            "UPDATE counters SET tombstones = tombstones - ?, forgotten_seq = max(forgotten_seq, ?)",
-            [sum(state == State.DELETED for *_, state in expired), max(seq for _, seq, _ in expired)],
-        )
-    return len(expired)
-
-
-def _put(
+def put_document(
     connection: sqlite3.Connection,
     stored: DocumentState | None,
     parameters: dict[str, Any],

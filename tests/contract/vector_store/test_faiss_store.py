@@ -15,6 +15,8 @@ from shared.domain import SearchFilter
 from shared.errors import ConfigurationError, StoreDamaged, StoreMismatch, StoreUnavailable
 from shared.settings import VectorStoreSettings
 from shared.vector_store.factory import open_vector_store
+from shared.vector_store.faiss_store.index import View
+from shared.vector_store.faiss_store.ranking import Ranking
 from shared.vector_store.faiss_store.store import FaissStore
 from shared.vector_store.memory_store import MemoryStore
 from tests.contract.vector_store.builders import DIMENSION, axis, embedded, near_axis_0
@@ -28,6 +30,16 @@ def file(tmp_path: Path) -> Path:
 def opened(file: Path, index: str = "Flat", **changed: object) -> FaissStore:
     arguments = {"embedder_name": "test", "dimension": DIMENSION, "busy_timeout": 0.2, **changed}
     return FaissStore(file, index_description=index, **arguments)  # type: ignore[arg-type]
+
+
+def view_of(store: FaissStore) -> View:
+    with store._generation.view() as (_, view):
+        return view
+
+
+def positions_of(store: FaissStore) -> int:
+    """Dead ones included."""
+    return len(view_of(store).matching(None).mask)
 
 
 def random_documents(count: int, seed: int = 1) -> list[np.ndarray]:
@@ -85,29 +97,6 @@ def test_garbage_is_refused(file: Path) -> None:
     assert_one_clear_line(caught.value, "FAISS_PATH", str(file))
 
 
-def test_damage_inside_is_reported(file: Path) -> None:
-    with contextlib.closing(opened(file)) as store:
-        store.replace([embedded(f"d{i}", vectors=[axis(0)] * 5) for i in range(500)])
-    size = file.stat().st_size
-    with file.open("r+b") as stream:
-        stream.seek(size // 4)
-        stream.write(b"\xff" * (size // 2))
-    with contextlib.closing(opened(file)) as store, pytest.raises(StoreDamaged) as caught:
-        store.search(axis(0), 5)
-    assert_one_clear_line(caught.value, "FAISS_PATH", str(file))
-
-
-def test_a_cut_embedding_is_reported(file: Path) -> None:
-    with contextlib.closing(opened(file)) as store:
-        store.replace([embedded("a")])
-        with contextlib.closing(sqlite3.connect(file)) as connection:
-            connection.execute("UPDATE chunks SET embedding = x'0000'")
-            connection.commit()
-        for _ in range(2):
-            with pytest.raises(StoreDamaged, match="float32"):
-                store.search(axis(0), 5)
-
-
 def test_a_path_that_cannot_be_created_is_a_wrong_setting(tmp_path: Path) -> None:
     obstacle = tmp_path / "file"
     obstacle.write_text("in the way")
@@ -120,14 +109,14 @@ def test_a_path_that_cannot_be_created_is_a_wrong_setting(tmp_path: Path) -> Non
 def test_a_full_disk_is_retryable_and_loses_nothing(file: Path) -> None:
     with contextlib.closing(opened(file)) as store:
         store.replace([embedded("a")])
-        with store._writer.outside_transaction() as connection:
+        with store._generation.writer.outside_transaction() as connection:
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
             connection.execute(f"PRAGMA max_page_count = {pages + 1}")
         big = [embedded(f"d{i}", vectors=[axis(0)] * 50) for i in range(200)]
         with pytest.raises(StoreUnavailable, match="full"):
             store.replace(big)
         assert store.stats().documents == 1
-        with store._writer.outside_transaction() as connection:
+        with store._generation.writer.outside_transaction() as connection:
             connection.execute("PRAGMA max_page_count = 1000000")
         store.replace(big)
         assert store.stats().documents == 201
@@ -159,26 +148,18 @@ def test_creating_waits_for_another_process_that_is_creating(file: Path) -> None
         release.join()
 
 
-def test_writes_are_durable_and_cheap_to_read_beside(file: Path) -> None:
-    with contextlib.closing(opened(file)) as store, store._writer.outside_transaction() as connection:
-        assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
-        assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
-
-
 def test_a_search_is_one_snapshot(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A document that is replaced between the search and the fetch of its rows is still whole."""
-    from shared.vector_store.faiss_store import ranking
-
     with contextlib.closing(opened(file)) as store:
         store.replace([embedded("a", 1, vectors=[axis(0)] * 3)])
-        fetch = ranking._ranked
+        fetch = Ranking._rows
 
         def replace_first(*arguments: object) -> object:
             store.replace([embedded("a", 2, vectors=[axis(0)])])
             return fetch(*arguments)  # type: ignore[arg-type]
 
         with monkeypatch.context() as patched:
-            patched.setattr(ranking, "_ranked", replace_first)
+            patched.setattr(Ranking, "_rows", replace_first)
             assert [hit.text for hit in store.search(axis(0), 9)] == ["a r1 c0", "a r1 c1", "a r1 c2"]
         assert [hit.text for hit in store.search(axis(0), 9)] == ["a r2 c0"]
 
@@ -204,15 +185,15 @@ def test_an_error_while_following_leaves_no_half_applied_change(
         assert store.search(axis(3), 1)[0].chunk_id == "c#0"
 
 
-@pytest.mark.parametrize("index", ["Flat", "HNSW16"])
+@pytest.mark.parametrize("index", ["Flat", "HNSW16", "auto"])
 def test_replaced_chunks_do_not_pile_up_in_memory(file: Path, index: str) -> None:
     vectors = random_documents(1_000)
-    with contextlib.closing(opened(file, index)) as store:
+    with contextlib.closing(opened(file, index, flat_up_to=500)) as store:
         for revision in range(1, 12):
             store.replace([embedded(f"d{i}", revision, vectors=[vectors[i]]) for i in range(1_000)])
             assert store.search(vectors[7], 1)[0].revision == revision
-            assert store._tail._index is not None
-            assert store._tail._index._index.ntotal <= 4_000
+            store.warm_up()
+            assert positions_of(store) <= 4_000
 
 
 def test_threads_share_a_store(file: Path) -> None:
@@ -286,11 +267,12 @@ def test_an_index_is_trained_once_there_is_enough(file: Path, caplog: pytest.Log
         store.replace([embedded(f"d{i}", vectors=[vectors[i]]) for i in range(100)])
         assert store.search(vectors[5], 1)[0].document_id == "d5"
         assert "FAISS_INDEX" in caplog.text
-        assert store._tail._index is not None
-        assert store._tail._index.exact
+        assert view_of(store).exact
         store.replace([embedded(f"d{i}", vectors=[vectors[i]]) for i in range(100, 1_200)])
         assert store.search(vectors[1_100], 1)[0].document_id == "d1100"
-        assert not store._tail._index.exact
+        store.warm_up()
+        assert not view_of(store).exact
+        assert store.search(vectors[1_100], 1)[0].document_id == "d1100"
 
 
 def test_many_equal_texts_beside_a_few_better_ones(file: Path) -> None:

@@ -14,7 +14,8 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def an_index() -> ChunkIndex:
-    return ChunkIndex(IndexRecipe("Flat", DIMENSION).create())
+    nothing = np.empty((0, DIMENSION), dtype=np.float32)
+    return ChunkIndex(IndexRecipe("Flat", DIMENSION).create(nothing), DIMENSION)
 
 
 def unit_rows(count: int, seed: int = 0) -> np.ndarray:
@@ -26,12 +27,11 @@ def slots_of(document_keys: list[int], first_chunk_key: int = 0) -> np.ndarray:
     slots = np.zeros(len(document_keys), dtype=SLOT)
     slots["document_key"] = document_keys
     slots["chunk_key"] = np.arange(first_chunk_key, first_chunk_key + len(document_keys))
-    slots["live"] = True
     return slots
 
 
 def live_keys(index: ChunkIndex) -> list[int]:
-    return index.chunk_keys(index.matching(None)).tolist()
+    return index.view().chunk_keys(index.view().matching(None)).tolist()
 
 
 def test_a_document_may_be_split_between_blocks() -> None:
@@ -52,24 +52,46 @@ def test_removing_an_unknown_document_does_nothing() -> None:
     assert index.live == 0
 
 
-def test_compacting_keeps_what_is_live() -> None:
-    rows = unit_rows(9_000)
+def test_many_dead_are_wasteful() -> None:
     index = an_index()
-    index.add(slots_of([number // 3 for number in range(9_000)]), rows)
+    index.add(slots_of([number // 3 for number in range(9_000)]), unit_rows(9_000))
     for document_key in range(0, 3_000, 2):
         index.remove(document_key)
     assert index.wasteful
-    index.compact()
-    assert not index.wasteful
     assert index.live == 4_500
-    for row in (3, 4, 8_999):
-        keys, scores = index.nearest(rows[row], 1, index.matching(None))
-        assert keys.tolist() == [row]
-        assert scores[0] == pytest.approx(1, abs=1e-5)
-    index.remove(1)
-    assert live_keys(index)[0] == 9
-    index.add(slots_of([7_000], 9_000), rows[:1])
-    assert index.nearest(rows[0], 1, index.matching(None))[0].tolist() == [9_000]
+    assert index.document_keys() == set(range(1, 3_000, 2))
+
+
+def test_new_and_old_embeddings_are_found_alike() -> None:
+    """Whether they are still kept apart or not."""
+    rows = unit_rows(3_000)
+    index = an_index()
+    for start in range(0, 3_000, 100):
+        index.add(slots_of(list(range(start, start + 100)), start), rows[start : start + 100])
+        view = index.view()
+        for row in (0, start // 2, start, start + 99):
+            keys, scores = view.nearest(rows[row], 5, view.matching(None))
+            truth = rows[: start + 100] @ rows[row]
+            assert keys.tolist() == np.argsort(-truth, kind="stable")[:5].tolist()
+            assert scores == pytest.approx(np.sort(truth)[::-1][:5], abs=1e-5)
+
+
+def test_a_view_stays_as_it_was() -> None:
+    rows = unit_rows(9_000)
+    index = an_index()
+    index.add(slots_of(list(range(100))), rows[:100])
+    before = index.view()
+    index.remove(7)
+    for start in range(100, 9_000, 890):  # grows the columns, and moves the new ones to the old
+        index.add(slots_of(list(range(start, start + 890)), start), rows[start : start + 890])
+    everything = before.matching(None)
+    assert before.chunk_keys(everything).tolist() == list(range(100))
+    assert before.nearest(rows[7], 1, everything)[0].tolist() == [7]
+    keys, _ = before.nearest(rows[5_000], 9_000, everything)
+    assert sorted(keys.tolist()) == list(range(100))
+    after = index.view()
+    assert 7 not in after.chunk_keys(after.matching(None))
+    assert after.nearest(rows[5_000], 1, after.matching(None))[0].tolist() == [5_000]
 
 
 def test_few_dead_are_not_worth_compacting() -> None:
@@ -100,9 +122,9 @@ def test_filters_are_the_domains(seed: int) -> None:
         documents.append(Document(str(number), source, "", "", "", 1, moment, attributes))  # type: ignore[arg-type]
         slot = slots_of([number], number)
         slot["updated_at"] = epoch_milliseconds(moment)
-        slot["wiki"] = index.wikis.code(attributes.get("wiki"))
-        slot["namespace"] = index.namespaces.code(attributes.get("namespace"))
-        slot["source"] = index.sources.code(source)
+        slot["wiki"] = index.codes.wikis.code(attributes.get("wiki"))
+        slot["namespace"] = index.codes.namespaces.code(attributes.get("namespace"))
+        slot["source"] = index.codes.sources.code(source)
         slot["bot"] = attributes.get("bot") is True
         index.add(slot, unit_rows(1))
     for _ in range(60):
@@ -115,4 +137,6 @@ def test_filters_are_the_domains(seed: int) -> None:
             until=pick([None, NOON + timedelta(microseconds=1_500), NOON]),  # type: ignore[arg-type]
         )
         expected = [int(document.document_id) for document in documents if where.matches(document)]
-        assert index.chunk_keys(index.matching(where)).tolist() == expected, f"seed {seed}: {where}"
+        view = index.view()
+        assert view.chunk_keys(view.matching(where)).tolist() == expected, f"seed {seed}: {where}"
+        assert view.matching(where).matches == len(expected)
