@@ -129,6 +129,25 @@ def kill_a_processor(chaos: Chaos) -> Steps:
         chaos.give_back(process)
 
 
+def kill_all_processors_at_work(chaos: Chaos) -> Steps:
+    """Records pile up first, so that much is in flight; a commit is due at once, too."""
+    processors = chaos.take_processors(all_of_them=True)
+    names = ", ".join(process.name for process in processors)
+    for process in processors:
+        process.freeze()
+    yield chaos.rng.uniform(1, 3)
+    for process in processors:
+        process.thaw()
+    yield chaos.rng.uniform(0, 0.6)
+    for process in processors:
+        process.kill()
+    chaos.note(f"kill -9 {names} at work")
+    yield chaos.rng.uniform(0.2, 3)
+    for process in processors:
+        process.start()
+    chaos.give_back(*processors)
+
+
 def kill_the_api(chaos: Chaos) -> Steps:
     if not chaos.rig.api.alive:
         return
@@ -192,6 +211,7 @@ def scale_out_and_in(chaos: Chaos) -> Steps:
 
 FAULTS: tuple[Fault, ...] = (
     kill_a_processor,
+    kill_all_processors_at_work,
     kill_the_api,
     restart_the_broker,
     freeze_a_processor,

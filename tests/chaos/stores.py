@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 FaultOfStore = Callable[["Chaos"], "Steps"]
 
-_LOOKS_FOR_A_WRITE = 3_000
+_LOOKS_FOR_A_WRITE = 1_000
 _FAILOVER_SECONDS = (5.0, 9.0)
 
 
@@ -78,14 +78,21 @@ class FaissUnderTest:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
     def _kill_all_writers_in_a_transaction(self, chaos: Chaos) -> Steps:
-        """The moment at which the write-ahead log grows is one at which some of a transaction is in it."""
+        """Records pile up first. The moment at which the write-ahead log grows is one at which a part of a
+        transaction is in it."""
         writers = chaos.take_processors(all_of_them=True)
+        for writer in writers:
+            writer.freeze()
+        yield chaos.rng.uniform(1, 3)
         log = self._file.with_name(self._file.name + "-wal")
         before = _state_of(log)
+        for writer in writers:
+            writer.thaw()
         for _ in range(_LOOKS_FOR_A_WRITE):
             if _state_of(log) != before:
                 break
             chaos.breathe(0.001)
+        chaos.breathe(chaos.rng.choice((0, 0.05, 0.2)))
         for writer in writers:
             writer.kill()
         chaos.note(f"kill -9 {', '.join(writer.name for writer in writers)} while one of them writes")

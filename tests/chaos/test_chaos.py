@@ -47,7 +47,7 @@ class Plan:
     settle_seconds: float
 
 
-SMALL = Plan(events=1_500, poison=15, rate=120, pause=(1, 3), settle_seconds=90)
+SMALL = Plan(events=1_500, poison=15, rate=100, pause=(1, 2), settle_seconds=90)
 FULL = Plan(events=20_000, poison=150, rate=100, pause=(2, 7), settle_seconds=300)
 
 
@@ -87,11 +87,12 @@ def survive(kind: str, plan: Plan, folder: Path) -> None:
             assert feeder.failure is None, feeder.failure
             settle(rig, chaos, plan.settle_seconds)
             searcher.stop()
+            repeated = judge(rig, messages, expected, oracle, searcher, random.Random(seed))
             judge_the_api(rig, expected)
             rig.stop_all()
-            repeated = judge(rig, messages, expected, oracle, searcher, random.Random(seed))
+            store.check_files()
             print(
-                f"{kind}, seed {seed}: {chaos.counts}, {dict(searcher.statuses)} answers, "
+                f"{kind}, seed {seed}: {chaos.counts} faults, {dict(searcher.statuses)} answers, "
                 f"{feeder.sent_again} records sent again, {repeated} dead letters repeated, "
                 f"{len(rig.unexpected_ends)} ends by themselves"
             )
@@ -140,7 +141,6 @@ def judge(
         check_contents(contents_of(store), expected)
         check_stats(store, expected)
         check_embeddings(store, expected, rng, exact=rig.store.exact)
-    rig.store.check_files()
     letters = whole_topic(rig.kafka, rig.kafka.dlq_topic)
     poison = [message for message in messages if message.reason is not None]
     count = check_dead_letters(letters, rig.kafka.topic, records, poison)
