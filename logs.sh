@@ -19,7 +19,8 @@ while [ $# -gt 0 ]; do
       cat <<'TEXT'
 Usage: ./logs.sh [SERVICE] [-n LINES] [--no-follow]
 
-  Without a service it lists those that have a log.
+  Without a service it lists those that have a log. Of a service that runs several times, its name
+  shows all of them together, and a name such as processor-2 one of them.
 TEXT
       exit 0
       ;;

@@ -13,6 +13,10 @@ Usage: ./start.sh [options]
   --source SOURCE    auto (default), wikimedia, replay
   --store STORE      faiss (default)
   --llm LLM          llamacpp (default), extractive
+  --scale processor=N
+                     run N processors in one consumer group over one store; their metrics are on
+                     PROCESSOR_METRICS_PORT and the ports after it, their logs in processor.log,
+                     processor-2.log and so on. N can be up to KAFKA_PARTITIONS (4)
   --help             show this
 
 Without --local or --docker it looks whether a Docker engine answers, and says what it runs.
@@ -32,6 +36,7 @@ choose() {
 }
 
 mode=auto
+processors=
 while [ $# -gt 0 ]; do
   case $1 in
     --local) mode=local ;;
@@ -45,11 +50,21 @@ while [ $# -gt 0 ]; do
       esac
       shift
       ;;
+    --scale)
+      [ $# -ge 2 ] || fail "$1 needs a value" 2
+      case $2 in
+        processor=[1-9] | processor=[1-9][0-9] | processor=[1-9][0-9][0-9]) processors=${2#processor=} ;;
+        processor=*) fail "--scale $2: a number from 1 to 999 is needed" 2 ;;
+        api=*) fail "--scale $2: local mode runs one api, because its port can be bound once" 2 ;;
+        *) fail "--scale '$2' is unknown; allowed: processor=N" 2 ;;
+      esac
+      shift
+      ;;
     --help | -h)
       usage
       exit 0
       ;;
-    *) fail "unknown option '$1'; allowed: --local --docker --source --store --llm --help" 2 ;;
+    *) fail "unknown option '$1'; allowed: --local --docker --source --store --llm --scale --help" 2 ;;
   esac
   shift
 done
@@ -70,4 +85,4 @@ case $(uname -s) in
 esac
 
 ensure_installed local
-exec "$(venv_python)" -m deploy.local start
+exec "$(venv_python)" -m deploy.local start ${processors:+--processors "$processors"}

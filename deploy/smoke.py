@@ -48,7 +48,7 @@ class SmokeTest:
         """The number of checks that failed."""
         checks: list[tuple[str, Callable[[], str]]] = [
             *((f"{name} is alive and ready", self._health(url)) for name, url in self._services()),
-            ("the processor keeps up", self._keeps_up),
+            ("the processors keep up", self._keeps_up),
             ("no key is refused", self._refuses_without_key),
             ("a wrong body is a problem", self._explains_wrong_body),
             ("a document is accepted", self._accepts_document),
@@ -89,8 +89,11 @@ class SmokeTest:
         """A stack that has just started may still be reading what its source holds."""
 
         def lag() -> float:
-            text = _expect(self._http.get(self._facts["metrics"]["processor"]), 200).text
-            samples = [line for line in text.splitlines() if line.startswith("rag_consumer_lag_messages{")]
+            processors = [url for name, url in self._facts["metrics"].items() if name.startswith("processor")]
+            lines = [
+                line for url in processors for line in _expect(self._http.get(url), 200).text.splitlines()
+            ]
+            samples = [line for line in lines if line.startswith("rag_consumer_lag_messages{")]
             return sum(float(line.rsplit(" ", 1)[1]) for line in samples)
 
         seconds = _seconds_until(

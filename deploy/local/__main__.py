@@ -20,7 +20,7 @@ def main() -> int:
     os.chdir(ROOT)
     try:
         if arguments.command == "start":
-            start()
+            start(arguments.processors)
             return 0
         os.environ.update(read_environment())
         stack = Stack(load_settings(LocalStackSettings))
@@ -50,7 +50,8 @@ def _named(command: str, line: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="deploy.local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("start")
+    starting = commands.add_parser("start")
+    starting.add_argument("--processors", type=int)
     stopping = commands.add_parser("stop")
     stopping.add_argument("--clean", action="store_true")
     stopping.add_argument("--yes", action="store_true")

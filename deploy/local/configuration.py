@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ LOCAL_DEFAULTS = {
 _STATE = ("store", "producer")
 """Folders that the services keep their state in."""
 
+_INSTANCE = re.compile(r"-\d+$")
+
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - recognised, not bound
 
 # A unix socket's path is a char[108] on Linux and a char[104] on macOS, and supervisord first binds
@@ -55,11 +58,25 @@ def read_environment() -> dict[str, str]:
     return merge_environment(os.environ, dotenv_values(ROOT / ".env", encoding="utf-8"))
 
 
+def instances(service: str, count: int) -> list[str]:
+    """The programs of a service that runs ``count`` times: ``processor``, ``processor-2``, …"""
+    return [service, *(f"{service}-{number}" for number in range(2, count + 1))]
+
+
+def service_of(program: str) -> str:
+    """``processor-2`` → ``processor``."""
+    return _INSTANCE.sub("", program)
+
+
 @dataclass(frozen=True)
 class Stack:
-    """Where one local stack listens and what it writes; everything lies under its data folder."""
+    """Where one local stack listens and what it writes; everything lies under its data folder.
+
+    ``processors`` share one consumer group and one store.
+    """
 
     settings: LocalStackSettings
+    processors: int = 1
 
     @property
     def data_dir(self) -> Path:
@@ -118,16 +135,24 @@ class Stack:
         return self.logs_dir / f"{service}.log"
 
     def ports(self, source: str) -> dict[str, tuple[str, int]]:
-        """Service → the setting that names its port, and the port."""
+        """Program → the setting that names its port, and the port; in the order that they start in."""
         settings = self.settings
         ports = {
             "broker": ("KAFKA_BOOTSTRAP_SERVERS", settings.broker_port),
             "replay": ("REPLAY_PORT", settings.replay_port),
-            "processor": ("PROCESSOR_METRICS_PORT", settings.processor_metrics_port),
+            **self._processor_ports(),
             "api": ("API_PORT", settings.api_port),
             "producer": ("PRODUCER_METRICS_PORT", settings.producer_metrics_port),
         }
         return {name: port for name, port in ports.items() if name != "replay" or source == "replay"}
+
+    def _processor_ports(self) -> dict[str, tuple[str, int]]:
+        """The first has the port of the setting, the others the ones after it."""
+        setting, first = "PROCESSOR_METRICS_PORT", self.settings.processor_metrics_port
+        return {
+            name: (f"{setting}+{number}" if number else setting, first + number)
+            for number, name in enumerate(instances("processor", self.processors))
+        }
 
     def environment(self, base: Mapping[str, str], source: str) -> dict[str, str]:
         """What supervisord starts with, and so every service."""
@@ -158,13 +183,18 @@ class Stack:
             "metrics": {
                 "api": f"{self.api_url}/metrics",
                 "producer": f"http://127.0.0.1:{ports['producer']}/metrics",
-                "processor": f"http://127.0.0.1:{ports['processor']}/metrics",
+                **{
+                    name: f"http://127.0.0.1:{ports[name]}/metrics"
+                    for name in instances("processor", self.processors)
+                },
             },
+            "scale": {"processor": self.processors},
             "supervisor_socket": str(self.socket),
             "settings": self.settings.model_dump(mode="json"),
         }
 
 
-def thread_counts(cores: int) -> dict[str, int]:
-    """OpenMP threads by service: embedding gets the cores, the API only what a question needs."""
-    return {"processor": max(1, min(cores, 8)), "api": 1 if cores <= 2 else 2}
+def thread_counts(cores: int, processors: int = 1) -> dict[str, int]:
+    """OpenMP threads of one process of each service: embedding gets the cores, shared among the
+    processors; the API only what a question needs."""
+    return {"processor": max(1, min(cores // processors, 8)), "api": 1 if cores <= 2 else 2}

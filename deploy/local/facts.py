@@ -28,4 +28,7 @@ def read_facts(stack: Stack) -> dict[str, Any] | None:
 def as_started(stack: Stack) -> Stack:
     """The stack with the ports that it was started with, whatever the settings say now."""
     facts = read_facts(stack)
-    return Stack(LocalStackSettings(**facts["settings"])) if facts else stack
+    if facts is None:
+        return stack
+    scale = facts.get("scale", {})  # an earlier version had none
+    return Stack(LocalStackSettings(**facts["settings"]), scale.get("processor", 1))

@@ -17,12 +17,31 @@ from deploy.settings_catalogue import settings_classes
 from shared.errors import ConfigurationError
 from shared.settings import load_settings
 
+_LAST_PORT = 65_535
 _FREE_BYTES_NEEDED = 500 * 1024**2
 
 
 def port_problems(api_host: str, ports: Mapping[str, tuple[str, int]]) -> list[str]:
     """``ports`` as from ``Stack.ports``."""
-    return duplicate_port_problems(ports) or busy_port_problems(api_host, ports)
+    return range_problems(ports) or duplicate_port_problems(ports) or busy_port_problems(api_host, ports)
+
+
+def scale_problems(processors: int, partitions: int) -> list[str]:
+    """A processor without a partition would wait for one for ever."""
+    if processors <= partitions:
+        return []
+    return [
+        f"--scale processor={processors}: KAFKA_PARTITIONS={partitions} feeds at most {partitions};"
+        f" give KAFKA_PARTITIONS={processors} or more"
+    ]
+
+
+def range_problems(ports: Mapping[str, tuple[str, int]]) -> list[str]:
+    return [
+        f"{setting}={port} ({name}): ports end at {_LAST_PORT}; choose a lower PROCESSOR_METRICS_PORT"
+        for name, (setting, port) in ports.items()
+        if port > _LAST_PORT
+    ]
 
 
 def settings_problems() -> list[str]:
@@ -70,7 +89,8 @@ def busy_port_problems(api_host: str, ports: Mapping[str, tuple[str, int]]) -> l
             continue
         if error.errno == errno.EADDRINUSE:
             found.append(
-                f"port {port} ({service}) is in use by {port_user(port)}: stop that, or set {setting}"
+                f"port {port} ({service}) is in use by {port_user(port)}: stop that, or set"
+                f" {setting.partition('+')[0]}"
             )
         else:
             found.append(f"{setting}={host}:{port}: cannot listen there ({error.strerror})")

@@ -8,11 +8,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from deploy.local.configuration import ROOT, Stack, thread_counts
+from deploy.local.configuration import ROOT, Stack, service_of, thread_counts
 from shared.errors import ConfigurationError
 
-SERVICES = ("broker", "replay", "processor", "api", "producer")
-"""In the order they start; they stop in the opposite one."""
+_HAVE_METRICS_PORT = ("processor", "producer")
 
 _PYTHON_PROGRAM = {
     # The close of a service is bounded by 25 s (shared.lifecycle).
@@ -37,23 +36,25 @@ def stack_programs(
     cores: int,
     given: Mapping[str, str],
 ) -> list[Program]:
-    """``given`` is the user's environment: a thread count there wins over the shares computed here."""
-    ports = {name: str(port) for name, (_, port) in stack.ports(source).items()}
-    threads = thread_counts(cores)
+    """In the order they start; they stop in the opposite one.
 
-    def service(name: str, **environment: str) -> Program:
-        if name in threads and "OMP_NUM_THREADS" not in given:
-            environment["OMP_NUM_THREADS"] = str(threads[name])
-        return Program(name, [python, "-m", f"services.{name}"], environment)
+    ``given`` is the user's environment: a thread count there wins over the shares computed here.
+    """
+    threads = thread_counts(cores, stack.processors)
 
-    programs = {
-        "broker": Program("broker", broker_command),
-        "replay": service("replay"),
-        "processor": service("processor", METRICS_PORT=ports["processor"]),
-        "api": service("api"),
-        "producer": service("producer", METRICS_PORT=ports["producer"]),
-    }
-    return [programs[name] for name in SERVICES if name in ports]
+    def service(name: str, port: int) -> Program:
+        environment: dict[str, str] = {}
+        service = service_of(name)
+        if service in _HAVE_METRICS_PORT:
+            environment["METRICS_PORT"] = str(port)
+        if service in threads and "OMP_NUM_THREADS" not in given:
+            environment["OMP_NUM_THREADS"] = str(threads[service])
+        return Program(name, [python, "-m", f"services.{service}"], environment)
+
+    return [
+        Program(name, broker_command) if name == "broker" else service(name, port)
+        for name, (_, port) in stack.ports(source).items()
+    ]
 
 
 def supervisor_config(stack: Stack, programs: Sequence[Program]) -> str:

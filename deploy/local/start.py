@@ -16,7 +16,7 @@ from deploy.local.api_key import ensure_api_key, read_api_key
 from deploy.local.broker import broker_command
 from deploy.local.configuration import Stack, read_environment
 from deploy.local.facts import as_started, read_facts, write_facts
-from deploy.local.preflight import data_dir_problems, port_problems, settings_problems
+from deploy.local.preflight import data_dir_problems, port_problems, scale_problems, settings_problems
 from deploy.local.programs import stack_programs, supervisor_config
 from deploy.local.question import demo_question, expects_stories
 from deploy.local.settings import LocalStackSettings
@@ -27,24 +27,33 @@ from deploy.local.wait import StackWait
 from services.producer.settings import ProducerSettings
 from services.replay.settings import ReplaySettings
 from shared.errors import ConfigurationError
-from shared.settings import load_settings
+from shared.settings import KafkaSettings, load_settings
 
 
-def start() -> None:
-    """:raises ConfigurationError: nothing was started, and why.
+def start(processors: int | None) -> None:
+    """``processors``: how many; ``None`` means one, or as many as run already.
+
+    :raises ConfigurationError: nothing was started, and why.
     :raises StackFailed: it came up halfway, and was stopped again.
     """
     begun = time.monotonic()
     os.environ.update(read_environment())
     _refuse(settings_problems())
-    stack = Stack(load_settings(LocalStackSettings))
+    stack = Stack(load_settings(LocalStackSettings), processors or 1)
+    _refuse(scale_problems(stack.processors, load_settings(KafkaSettings).partitions))
     _refuse(data_dir_problems(stack.data_dir))
     for folder in (stack.run_dir, stack.logs_dir):
         folder.mkdir(mode=0o700, exist_ok=True)
     with _only_one_start(stack), _stopped_if_interrupted(Supervisor(stack)) as supervisor:
         if supervisor.answers():
             _say(f"Already running, as it was started ({display_path(stack.data_dir)}).")
-            facts = _rejoin(as_started(stack), supervisor)
+            running = as_started(stack)
+            if processors not in (None, running.processors):
+                _say(
+                    f"It runs with processor={running.processors}; to change that:"
+                    f" ./stop.sh && ./start.sh --scale processor={processors}"
+                )
+            facts = _rejoin(running, supervisor)
         else:
             facts = _launch(stack, supervisor)
             _say(f"Ready after {time.monotonic() - begun:.1f} s.")

@@ -11,7 +11,6 @@ from typing import Any
 import httpx
 
 from deploy.local.configuration import Stack
-from deploy.local.programs import SERVICES
 from deploy.local.supervisor import ProcessState, StackFailed, Supervisor
 
 _TIMEOUT = 180.0
@@ -65,13 +64,13 @@ class StackWait:
 
         :raises StackFailed: with the end of the log of the service that did not.
         """
-        waiting = [name for name in SERVICES if name in self._ports]
+        waiting = list(self._ports)
         if not mention_at_once:
             waiting = [name for name in waiting if not self._ready(name)]
         while waiting:
             for name in [name for name in waiting if self._ready(name)]:
                 waiting.remove(name)
-                self._say(f"  {name:<10} ready after {time.monotonic() - self._begun:4.1f} s")
+                self._say(f"  {name:<12} ready after {time.monotonic() - self._begun:4.1f} s")
             if waiting:
                 self._pause(waiting[0], f"waiting for {', '.join(waiting)}")
 

@@ -73,7 +73,25 @@ def test_help_works_from_any_directory(script: str, tmp_path: Path) -> None:
         (["start.sh", "--llm"], "start.sh: --llm needs a value"),
         (
             ["start.sh", "--fast"],
-            "start.sh: unknown option '--fast'; allowed: --local --docker --source --store --llm --help",
+            "start.sh: unknown option '--fast';"
+            " allowed: --local --docker --source --store --llm --scale --help",
+        ),
+        (["start.sh", "--scale"], "start.sh: --scale needs a value"),
+        (
+            ["start.sh", "--scale", "processor=0"],
+            "start.sh: --scale processor=0: a number from 1 to 999 is needed",
+        ),
+        (
+            ["start.sh", "--scale", "processor=2x"],
+            "start.sh: --scale processor=2x: a number from 1 to 999 is needed",
+        ),
+        (
+            ["start.sh", "--scale", "api=2"],
+            "start.sh: --scale api=2: local mode runs one api, because its port can be bound once",
+        ),
+        (
+            ["start.sh", "--scale", "broker=3"],
+            "start.sh: --scale 'broker=3' is unknown; allowed: processor=N",
         ),
         (
             ["start.sh", "--docker"],
@@ -99,6 +117,22 @@ def test_a_port_in_use_is_one_line_with_its_user(somewhere: dict[str, str], list
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"start: port {listener} (api) is in use by pid {os.getpid()} (")
     assert line.endswith("): stop that, or set API_PORT")
+
+
+def test_a_port_that_scaling_needs_is_one_line(somewhere: dict[str, str], listener: int) -> None:
+    environment = {**somewhere, "PROCESSOR_METRICS_PORT": str(listener - 1)}
+    result = run_script("start.sh", "--local", "--scale", "processor=2", environment=environment)
+    assert result.returncode == 1
+    lines = [line for line in result.stderr.splitlines() if f"port {listener} " in line]
+    assert lines[0].startswith(f"start: port {listener} (processor-2) is in use by pid {os.getpid()} (")
+    assert lines[0].endswith("): stop that, or set PROCESSOR_METRICS_PORT")
+
+
+def test_more_processors_than_partitions_is_one_line(somewhere: dict[str, str]) -> None:
+    result = run_script("start.sh", "--local", "--scale", "processor=5", environment=somewhere)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("start: --scale processor=5: KAFKA_PARTITIONS=4 feeds at most 4")
 
 
 def test_a_wrong_setting_is_one_line(somewhere: dict[str, str]) -> None:
@@ -160,6 +194,21 @@ def test_logs_lists_and_shows(somewhere: dict[str, str], tmp_path: Path) -> None
     assert shown.stdout == "two\nthree\n"
     unknown = run_script("logs.sh", "web", environment=somewhere)
     assert (unknown.returncode, unknown.stderr) == (1, "logs: no log of 'web'; there are api\n")
+
+
+def test_the_logs_of_all_processors_are_shown_together(somewhere: dict[str, str], tmp_path: Path) -> None:
+    logs = tmp_path / "data" / "logs"
+    logs.mkdir(parents=True)
+    for name in ("api", "processor", "processor-2"):
+        (logs / f"{name}.log").write_text(f"of {name}\n")
+    shown = run_script("logs.sh", "processor", "--no-follow", environment=somewhere).stdout
+    assert [line for line in shown.splitlines() if line.startswith("of ")] == [
+        "of processor",
+        "of processor-2",
+    ]
+    assert run_script("logs.sh", "processor-2", "--no-follow", environment=somewhere).stdout == (
+        "of processor-2\n"
+    )
 
 
 def test_the_smoke_test_says_when_no_stack_runs(somewhere: dict[str, str]) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deploy.local.configuration import ROOT, Stack
+from deploy.local.facts import read_facts
 from deploy.local.settings import LocalStackSettings
 from deploy.local.supervisor import Supervisor, stack_processes
-from tests.support.processes import free_port
+from tests.support.processes import free_port, wait_until
 
 
 @pytest.fixture
@@ -33,24 +36,45 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     Supervisor(stack).shutdown()
 
 
-def start(stack: Stack, **changes: str) -> subprocess.Popen[str]:
+def environment_of(stack: Stack) -> dict[str, str]:
     settings = {name.upper(): str(value) for name, value in stack.settings if value is not None}
+    return {**os.environ, **settings, "SOURCE": "replay", "EMBEDDER": "hashing", "LLM": "extractive"}
+
+
+def run_script(name: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(ROOT / name)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+
+def start(stack: Stack, arguments: tuple[str, ...] = (), **changes: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [str(ROOT / "start.sh"), "--local"],
-        env={
-            **os.environ,
-            **settings,
-            "SOURCE": "replay",
-            "EMBEDDER": "hashing",
-            "LLM": "extractive",
-            **changes,
-        },
+        [str(ROOT / "start.sh"), "--local", *arguments],
+        env={**environment_of(stack), **changes},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+
+
+def partitions_of(urls: list[str]) -> list[str]:
+    """Of the processors with these metrics, one after the other."""
+    texts = [httpx.get(url, trust_env=False).text for url in urls]
+    return [
+        partition
+        for text in texts
+        for partition in re.findall(
+            r'^rag_consumer_lag_messages\{.*partition[^"]*="(\d+)"', text, re.MULTILINE
+        )
+    ]
 
 
 def wait_for_launch(process: subprocess.Popen[str]) -> None:
@@ -99,4 +123,35 @@ def test_a_stack_whose_supervisor_was_killed_can_be_stopped(stack: Stack) -> Non
         process.communicate(timeout=60)
     os.kill(Supervisor(stack).pids()["supervisord"], signal.SIGKILL)
     assert Supervisor(stack).shutdown()
+    assert stack_processes(stack) == []
+
+
+def test_three_processors_share_the_work_and_stop_with_the_rest(stack: Stack) -> None:
+    scaled = Stack(stack.settings, 3)
+    with start(stack, arguments=("--scale", "processor=3")) as process:
+        output, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    for name in ("processor", "processor-2", "processor-3"):
+        assert f"  {name:<12} ready after" in output
+        assert scaled.log_file(name).read_text()
+    facts = read_facts(stack)
+    assert facts is not None
+    assert facts["scale"] == {"processor": 3}
+    assert {"processor", "processor-2", "processor-3"} <= facts["pids"].keys()
+    urls = [facts["metrics"][name] for name in ("processor", "processor-2", "processor-3")]
+    wait_until(
+        lambda: sorted(partitions_of(urls)) == ["0", "1", "2", "3"], 60, "each partition has one reader"
+    )
+    assert all(partitions_of([url]) for url in urls)
+
+    with start(stack, arguments=("--scale", "processor=2")) as process:
+        output, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    assert "It runs with processor=3; to change that: ./stop.sh && ./start.sh --scale processor=2" in output
+
+    checked = run_script("test.sh", environment=environment_of(stack))
+    assert checked.returncode == 0, checked.stdout
+    assert "ok    processor-3 is alive and ready" in checked.stdout
+    stopped = run_script("stop.sh", environment=environment_of(stack))
+    assert stopped.returncode == 0, stopped.stderr
     assert stack_processes(stack) == []

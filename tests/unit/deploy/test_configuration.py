@@ -7,15 +7,19 @@ from typing import Any
 
 import pytest
 
-from deploy.local.configuration import ROOT, Stack, merge_environment, thread_counts
-from deploy.local.programs import SERVICES, stack_programs, supervisor_config
+from deploy.local.configuration import ROOT, Stack, merge_environment, service_of, thread_counts
+from deploy.local.facts import as_started, write_facts
+from deploy.local.programs import stack_programs, supervisor_config
 from deploy.local.settings import LocalStackSettings
 from shared.errors import ConfigurationError
 from shared.settings import load_settings
 
+SERVICES = ("broker", "replay", "processor", "api", "producer")
 
-def stack_in(data_dir: Path, **changes: Any) -> Stack:
-    return Stack(LocalStackSettings(_env_file=None, data_dir=data_dir, **changes))  # type: ignore[call-arg]
+
+def stack_in(data_dir: Path, processors: int = 1, **changes: Any) -> Stack:
+    settings = LocalStackSettings(_env_file=None, data_dir=data_dir, **changes)  # type: ignore[call-arg]
+    return Stack(settings, processors)
 
 
 class TestEnvironment:
@@ -54,6 +58,10 @@ class TestEnvironment:
     def test_embedding_gets_the_cores(self, cores: int, expected: dict[str, int]) -> None:
         assert thread_counts(cores) == expected
 
+    @pytest.mark.parametrize(("cores", "processors", "share"), [(2, 2, 1), (2, 4, 1), (8, 2, 4), (32, 2, 8)])
+    def test_processors_share_the_cores(self, cores: int, processors: int, share: int) -> None:
+        assert thread_counts(cores, processors)["processor"] == share
+
 
 class TestPlaces:
     def test_a_relative_data_folder_is_in_the_project(self) -> None:
@@ -85,8 +93,45 @@ class TestPlaces:
 
     def test_the_live_stream_needs_no_replay_port(self, tmp_path: Path) -> None:
         stack = stack_in(tmp_path)
-        assert set(stack.ports("replay")) == set(SERVICES)
+        assert tuple(stack.ports("replay")) == SERVICES
         assert set(stack.ports("wikimedia")) == set(SERVICES) - {"replay"}
+
+
+class TestScale:
+    def test_each_processor_has_a_port_after_the_first(self, tmp_path: Path) -> None:
+        ports = stack_in(tmp_path, 3, processor_metrics_port=7001).ports("wikimedia")
+        assert list(ports) == ["broker", "processor", "processor-2", "processor-3", "api", "producer"]
+        assert [ports[name] for name in ("processor", "processor-2", "processor-3")] == [
+            ("PROCESSOR_METRICS_PORT", 7001),
+            ("PROCESSOR_METRICS_PORT+1", 7002),
+            ("PROCESSOR_METRICS_PORT+2", 7003),
+        ]
+
+    def test_the_facts_list_all(self, tmp_path: Path) -> None:
+        facts = stack_in(tmp_path, 2, processor_metrics_port=7001).facts("wikimedia")
+        assert facts["scale"] == {"processor": 2}
+        assert facts["metrics"]["processor-2"] == "http://127.0.0.1:7002/metrics"
+        assert facts["ports"]["processor-2"] == 7002
+
+    def test_a_running_stack_is_known_with_its_scale(self, tmp_path: Path) -> None:
+        stack = stack_in(tmp_path, 3)
+        stack.run_dir.mkdir()
+        write_facts(stack, stack.facts("wikimedia"))
+        assert as_started(stack_in(tmp_path)) == stack
+
+    def test_facts_of_an_earlier_version_mean_one(self, tmp_path: Path) -> None:
+        stack = stack_in(tmp_path)
+        stack.run_dir.mkdir()
+        facts = stack.facts("wikimedia")
+        del facts["scale"]
+        write_facts(stack, facts)
+        assert as_started(stack).processors == 1
+
+    @pytest.mark.parametrize(
+        ("program", "service"), [("processor", "processor"), ("processor-12", "processor"), ("api", "api")]
+    )
+    def test_a_program_is_of_a_service(self, program: str, service: str) -> None:
+        assert service_of(program) == service
 
 
 class TestSettings:
@@ -139,6 +184,14 @@ class TestSupervisorConfiguration:
         assert config["program:processor"]["environment"] == 'METRICS_PORT="7001",OMP_NUM_THREADS="4"'
         assert config["program:producer"]["environment"] == 'METRICS_PORT="7002"'
         assert config["program:api"]["environment"] == 'OMP_NUM_THREADS="2"'
+
+    def test_each_processor_is_a_program_of_its_own(self, tmp_path: Path) -> None:
+        config = self.parsed(stack_in(tmp_path, 2, processor_metrics_port=7001), "wikimedia")
+        for name, port in (("processor", 7001), ("processor-2", 7002)):
+            section = config[f"program:{name}"]
+            assert section["environment"] == f'METRICS_PORT="{port}",OMP_NUM_THREADS="2"'
+            assert shlex.split(section["command"])[-1] == "services.processor"
+            assert section["stdout_logfile"] == str(tmp_path / "logs" / f"{name}.log")
 
     def test_a_given_thread_count_wins(self, tmp_path: Path) -> None:
         config = self.parsed(stack_in(tmp_path), "wikimedia", OMP_NUM_THREADS="3")

@@ -2,7 +2,13 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.local.preflight import duplicate_port_problems, settings_problems, shorten
+from deploy.local.preflight import (
+    duplicate_port_problems,
+    port_problems,
+    scale_problems,
+    settings_problems,
+    shorten,
+)
 
 
 def test_two_services_cannot_share_a_port() -> None:
@@ -14,6 +20,21 @@ def test_two_services_cannot_share_a_port() -> None:
 
 def test_different_ports_are_fine() -> None:
     assert duplicate_port_problems({"api": ("API_PORT", 1), "replay": ("REPLAY_PORT", 2)}) == []
+
+
+def test_ports_after_the_last_one_are_refused() -> None:
+    ports = {"processor-2": ("PROCESSOR_METRICS_PORT+1", 65_536)}
+    assert port_problems("127.0.0.1", ports) == [
+        "PROCESSOR_METRICS_PORT+1=65536 (processor-2): ports end at 65535; choose a lower"
+        " PROCESSOR_METRICS_PORT"
+    ]
+
+
+def test_every_processor_needs_a_partition() -> None:
+    assert scale_problems(4, 4) == []
+    assert scale_problems(5, 4) == [
+        "--scale processor=5: KAFKA_PARTITIONS=4 feeds at most 4; give KAFKA_PARTITIONS=5 or more"
+    ]
 
 
 def test_a_wrong_setting_is_one_line_however_many_services_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
