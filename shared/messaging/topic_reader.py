@@ -122,7 +122,7 @@ class TopicReader:
         """Offsets to read; known after the first batches."""
         return self._progress.total
 
-    def batches(self, max_records: int = 500, patience: float = 15.0) -> Iterator[list[Record]]:
+    def batches(self, max_records: int = 100, patience: float = 15.0) -> Iterator[list[Record]]:
         """Every record up to the end, in order within each partition. An empty batch stands for a quarter
         of a second without one, so that the caller can look at its clock.
 
