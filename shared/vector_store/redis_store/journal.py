@@ -15,7 +15,7 @@ from shared.errors import WritesLost
 from shared.vector_store.redis_store.durability import Fence, confirm
 from shared.vector_store.redis_store.failures import shown
 from shared.vector_store.redis_store.keys import Command
-from shared.vector_store.redis_store.library import call
+from shared.vector_store.redis_store.library import ask, call
 from shared.vector_store.redis_store.servers import Servers
 
 Operation = tuple[str, Sequence[str | bytes | int]]
@@ -73,10 +73,15 @@ class Journal:
             dirty = [tag for tag in self._tags if answered[tag] != self._flushed[tag]]
         if not dirty:
             return
-        keys = {tag: f"{tag}:writer:{writer}" for tag in dirty}
         known = confirm(
             self._servers,
-            {tag: Fence(("PEXPIRE", key, _WRITER_MILLISECONDS), ("GET", key)) for tag, key in keys.items()},
+            {
+                tag: Fence(
+                    write=("PEXPIRE", f"{tag}:writer:{writer}", _WRITER_MILLISECONDS),
+                    read=ask("written", tag, writer),
+                )
+                for tag in dirty
+            },
             wait_replicas,
         )
         with self._lock:

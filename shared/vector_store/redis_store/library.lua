@@ -354,6 +354,12 @@ local function stats(keys)
   }
 end
 
+-- ARGV: writer. Returns the number of its last operation, "lost", or nil
+local function written(keys, args)
+  readable(keys[1])
+  return redis.call('GET', keys[1] .. ':writer:' .. args[1])
+end
+
 -- ARGV: quantization. Makes the empty shard, once.
 local function create(keys, args)
   local state = keys[1] .. ':state'
@@ -431,3 +437,4 @@ register('hashes', hashes, {'no-writes'})
 register('changes', changes, {'no-writes'})
 register('oldest', oldest, {'no-writes'})
 register('stats', stats, {'no-writes'})
+register('written', written, {'no-writes'})

@@ -198,8 +198,8 @@ def begin_redis_rebuild(
         leases = _Leases(servers, lease_seconds)
         if not leases.take([rebuild_key(prefix)]):
             raise ConfigurationError(
-                f"REDIS_PREFIX={prefix}: another rebuild runs, or ended less than {lease_seconds:g} s ago "
-                f"without saying so; try again later"
+                f"REDIS_PREFIX={prefix}: another rebuild runs, or one was killed less than a minute "
+                f"ago; try again later"
             )
         describe = partial(
             new_description,
