@@ -11,10 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
+import confluent_kafka
 import pytest
 
 from deploy.local.broker import GROUP_SETTINGS
 from shared.errors import InvalidEvent, InvalidReason
+from shared.messaging.client_config import ClientLog
 from shared.messaging.factory import build_consumer, build_producer, ensure_topics
 from shared.messaging.kafka_consumer import KafkaConsumer, consumer_config, is_cooperative
 from shared.messaging.memory_broker import MemoryBroker
@@ -66,7 +68,9 @@ class Memory:
 
 
 class Kafka:
-    def __init__(self, bootstrap_servers: str) -> None:
+    """Any real client and broker; ``group`` overrides the settings of the embedded one."""
+
+    def __init__(self, bootstrap_servers: str, **group: str) -> None:
         self.topic = f"contract-{uuid.uuid4()}"
         self.group = f"group-{uuid.uuid4()}"
         self.settings = KafkaSettings(
@@ -75,9 +79,10 @@ class Kafka:
             dlq_topic=f"{self.topic}.dlq",
             group_id=self.group,
             partitions=PARTITIONS,
-            **{name.removeprefix("KAFKA_").lower(): value for name, value in GROUP_SETTINGS.items()},
+            **{name.removeprefix("KAFKA_").lower(): value for name, value in GROUP_SETTINGS.items()} | group,
         )
-        ensure_topics(self.settings, timeout=10)
+        if not group:  # the mock cluster makes topics when they are first asked for
+            ensure_topics(self.settings, timeout=10)
 
     def producer(self) -> Producer:
         return build_producer(self.settings, "contract")
@@ -92,11 +97,34 @@ class Kafka:
         return SilentMember(consumer, lambda: time.sleep(patience / 1000 + 1.5))
 
 
+@pytest.fixture(scope="session")
+def mock_cluster() -> Iterator[str]:
+    """The client library's own broker, which knows the group protocols that the embedded one does not."""
+    silent = ClientLog("tests.mock_cluster")
+    cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "logger": silent})
+    brokers = cluster.list_topics(timeout=10).brokers.values()
+    yield ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
+    cluster.flush(1)
+
+
 @pytest.fixture(params=["memory", "kafka"])
 def messaging(request: pytest.FixtureRequest) -> Messaging:
+    """``cooperative``: the classic protocol, rebalanced one by one; ``consumer``: the newer protocol."""
     if request.param == "memory":
         return Memory()
-    return Kafka(request.getfixturevalue("broker"))
+    if request.param == "kafka":
+        return Kafka(request.getfixturevalue("broker"))
+    protocol = "consumer" if request.param == "consumer" else "classic"
+    return Kafka(
+        request.getfixturevalue("mock_cluster"),
+        group_protocol=protocol,
+        assignment_strategy="cooperative-sticky",
+    )
+
+
+in_every_group_protocol = pytest.mark.parametrize(
+    "messaging", ["memory", "kafka", "cooperative", "consumer"], indirect=True
+)
 
 
 @pytest.fixture
@@ -259,6 +287,7 @@ def test_a_paused_consumer_returns_nothing_and_keeps_its_partitions(
     assert [record.value for record in read(consumer, 2)] == [b"during", b"during"]
 
 
+@in_every_group_protocol
 def test_partitions_assigned_while_paused_are_paused_too(
     messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
 ) -> None:
@@ -300,6 +329,7 @@ def test_lag_counts_down_to_zero(
     assert sum(successor.lag().values()) == 0
 
 
+@in_every_group_protocol
 def test_a_second_member_takes_over_from_what_the_revoke_callback_committed(
     messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
 ) -> None:
@@ -336,6 +366,7 @@ def test_a_second_member_takes_over_from_what_the_revoke_callback_committed(
     assert [record.value for record in again] == [b"second"] * total
 
 
+@in_every_group_protocol
 def test_committing_what_was_given_up_changes_nothing(
     messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
 ) -> None:
@@ -377,6 +408,7 @@ def test_closing_does_not_commit(
     assert [record.value for record in read(join(), 1)] == [b"v"]
 
 
+@in_every_group_protocol
 def test_rewound_it_reads_again_what_was_not_committed(
     messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
 ) -> None:
@@ -406,6 +438,7 @@ def test_rewound_before_all_that_was_fetched_was_returned_it_skips_and_doubles_n
     assert consumer.poll(10, 0.2) == []
 
 
+@in_every_group_protocol
 def test_rewound_while_paused_it_stays_paused(
     messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
 ) -> None:
@@ -425,6 +458,7 @@ def test_rewound_while_paused_it_stays_paused(
     assert consumer.poll(10, 0.2) == []
 
 
+@in_every_group_protocol
 def test_rewound_at_once_after_the_assignment_it_reads_everything_once(
     messaging: Messaging, producer: Producer, join: Callable[[], Consumer]
 ) -> None:
@@ -440,6 +474,7 @@ def test_rewound_at_once_after_the_assignment_it_reads_everything_once(
     assert consumer.poll(10, 0.2) == []
 
 
+@in_every_group_protocol
 def test_partitions_lost_without_notice_are_told_and_not_committed(
     messaging: Messaging, producer: Producer
 ) -> None:
