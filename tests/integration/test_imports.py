@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "faiss", "numpy", "sentence_transformers", "transformers", "fastapi", "xllamacpp"}
+HEAVY = {
+    *("torch", "faiss", "numpy", "sentence_transformers", "transformers", "fastapi", "xllamacpp"),
+    *("openvino", "onnxruntime", "tokenizers"),
+}
 
 
 @pytest.mark.parametrize(

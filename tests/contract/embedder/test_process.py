@@ -1,0 +1,62 @@
+"""What a process with an embedder does besides: nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+PROGRAM = """
+import sys, socket
+def refuse(*arguments): raise SystemExit(f"tried to connect: {arguments}")
+socket.socket.connect = refuse
+socket.socket.connect_ex = refuse
+socket.getaddrinfo = refuse
+from shared.embedder.factory import build_embedder
+from shared.settings import EmbedderSettings
+embedder = build_embedder(EmbedderSettings())
+embedder.count_tokens(["word " * 1000])
+print(embedder.embed(["word " * 1000] * 40).shape)
+"""
+
+
+def run(program: str, home: Path, backend: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "EMBEDDER_BACKEND": backend, "HOME": str(home)}
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx", "openvino"])
+def test_it_is_silent_and_asks_nobody(backend: str, tmp_path: Path) -> None:
+    """No progress bars, no warnings, no network, no telemetry: with the sockets taken away."""
+    done = run(PROGRAM, tmp_path, backend)
+    assert (done.stdout, done.stderr, done.returncode) == ("(40, 384)\n", "", 0)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_torch_is_not_loaded(backend: str, tmp_path: Path) -> None:
+    heavy = {"torch", "transformers", "sentence_transformers", "scipy", "sklearn"}
+    done = run(f"{PROGRAM}\nprint(*sorted(set(sys.modules) & {heavy!r}))", tmp_path, backend)
+    assert done.stdout == "(40, 384)\n\n"
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_it_uses_no_processor_while_it_waits(backend: str, tmp_path: Path) -> None:
+    """Threads that spin would take the cores from the other services."""
+    program = (
+        PROGRAM + "import time\nbefore = time.process_time()\ntime.sleep(1)\n"
+        "print(time.process_time() - before < 0.05)"
+    )
+    assert run(program, tmp_path, backend).stdout.splitlines()[-1] == "True"
