@@ -126,6 +126,7 @@ def test_a_killed_server_that_comes_back_has_all_or_says_what_it_lost(server: Re
             upstream.write(5)
             upstream.flush()
             upstream.assert_equal(store)
+        assert upstream.waits == 0, "the store itself waits for the server"
 
 
 def test_a_primary_that_fails_over_in_mid_write(cluster: RedisClusterProcesses) -> None:
@@ -144,6 +145,7 @@ def test_a_primary_that_fails_over_in_mid_write(cluster: RedisClusterProcesses) 
         cluster.wait_until_healthy()
         upstream.flush()
         assert cluster.primary_of(tag) is not killed[0]
+        assert upstream.waits == 0, "the store itself waits for the failover"
         upstream.assert_equal(store)
         with contextlib.closing(open_store(cluster.url, redis_prefix="failover")) as other:
             upstream.assert_equal(other)
