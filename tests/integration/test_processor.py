@@ -9,206 +9,39 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-import uuid
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from deploy.local.broker import GROUP_SETTINGS
-from services.processor.chunker import Chunker
-from services.processor.settings import ProcessorSettings
-from shared.domain import Document
-from shared.embedder.hashing import HashingEmbedder
 from shared.errors import InvalidReason
-from shared.events import DocumentEvent, Operation, encode_event, new_event_id
+from shared.events import Operation, encode_event
 from shared.messaging.document_record import document_record
-from shared.messaging.factory import build_consumer, build_producer, ensure_topics
-from shared.ports import OutgoingRecord, Record
-from shared.settings import KafkaSettings, VectorStoreSettings
-from shared.vector_store.factory import open_vector_store
-from tests.support.processes import free_port, running, wait_until
+from shared.messaging.factory import ensure_topics
+from shared.ports import OutgoingRecord
+from tests.support.processes import free_port, wait_until
+from tests.support.processor_stack import (
+    TIMEOUT,
+    Stack,
+    a_history,
+    a_stack,
+    an_event,
+    dead_letters,
+    is_ready,
+    logged,
+    metrics_of,
+    processed,
+    undisturbed,
+)
 
-TIMEOUT = 60.0
-EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
-
-Contents = dict[str, tuple[int, str, tuple[str, ...]]]
-"""Document id → revision, text, chunk texts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    kafka: KafkaSettings
-    folder: Path
-
-    @property
-    def store(self) -> VectorStoreSettings:
-        return VectorStoreSettings(faiss_path=self.folder / "documents.sqlite")
-
-    def processor(self, name: str, port: int) -> AbstractContextManager[subprocess.Popen[bytes]]:
-        environment = {
-            **GROUP_SETTINGS,
-            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
-            "KAFKA_TOPIC": self.kafka.topic,
-            "KAFKA_DLQ_TOPIC": self.kafka.dlq_topic,
-            "KAFKA_GROUP_ID": self.kafka.group_id,
-            "FAISS_PATH": str(self.folder / "documents.sqlite"),
-            "EMBEDDER": "hashing",
-            "METRICS_PORT": str(port),
-            "LOG_LEVEL": "INFO",
-        }
-        return running([sys.executable, "-m", "services.processor"], self.log(name), environment)
-
-    def log(self, name: str) -> Path:
-        return self.folder / f"{name}.log"
-
-    def send(self, records: list[OutgoingRecord]) -> None:
-        failures: list[Exception] = []
-        with closing(build_producer(self.kafka, "test")) as producer:
-            for record in records:
-                producer.send(record, lambda error: failures.append(error) if error else None)
-            assert producer.flush(TIMEOUT) == 0
-        assert failures == []
-
-    def contents(self) -> Contents:
-        embedder = HashingEmbedder()
-        with closing(
-            open_vector_store(self.store, embedder_name=embedder.name, dimension=embedder.dimension)
-        ) as store:
-            ids = {change.document_id for change in store.changes(None, 100_000).changes}
-            found = {document_id: store.get(document_id) for document_id in ids}
-        return {
-            document_id: (
-                stored.document.revision,
-                stored.document.text,
-                tuple(chunk.text for chunk in stored.chunks),
-            )
-            for document_id, stored in found.items()
-            if stored is not None
-        }
 
 
 @pytest.fixture
 def stack(broker: str, tmp_path: Path) -> Stack:
-    name = f"documents-{uuid.uuid4()}"
-    kafka = KafkaSettings(
-        bootstrap_servers=broker,
-        topic=name,
-        dlq_topic=f"{name}.dlq",
-        group_id=name,
-        **{key.removeprefix("KAFKA_").lower(): value for key, value in GROUP_SETTINGS.items()},
-    )
-    ensure_topics(kafka, 10)
-    return Stack(kafka, tmp_path)
-
-
-def an_event(
-    document_id: str,
-    revision: int,
-    text: str,
-    op: Operation = Operation.UPSERT,
-    occurred_at: datetime = EPOCH,
-) -> DocumentEvent:
-    document = Document(
-        document_id=document_id,
-        source="test",
-        title=f"Page {document_id}",
-        text=text,
-        url=f"https://example.org/{document_id}",
-        revision=revision,
-        updated_at=EPOCH + timedelta(seconds=revision),
-    )
-    return DocumentEvent(op, new_event_id(), occurred_at, document)
-
-
-def a_history(rng: random.Random, documents: int, events: int) -> list[DocumentEvent]:
-    """Updates, deletes, duplicates and late arrivals."""
-    history: list[DocumentEvent] = []
-    for revision in range(1, events + 1):
-        document_id = f"test:{rng.randrange(documents)}"
-        sentences = rng.randrange(1, 30)
-        text = " ".join(
-            " ".join(rng.choices(("river", "bridge", "council", "votes", "opens", "2026"), k=12)) + "."
-            for _ in range(sentences)
-        )
-        op = Operation.DELETE if rng.random() < 0.15 else Operation.UPSERT
-        history.append(an_event(document_id, revision, text, op))
-    history += rng.sample(history, events // 10)
-    for _ in range(events // 10):
-        place = rng.randrange(len(history))
-        history.insert(min(place + rng.randrange(20), len(history)), history.pop(place))
-    return history
-
-
-def undisturbed(history: list[DocumentEvent]) -> Contents:
-    """What the store must hold, computed without any of the processor's machinery but the chunker."""
-    settings = ProcessorSettings()
-    chunker = Chunker(HashingEmbedder().count_tokens, settings.chunk_tokens, settings.chunk_overlap_tokens)
-    newest: dict[str, DocumentEvent] = {}
-    for event in history:
-        known = newest.get(event.document.document_id)
-        if known is None or event.document.version > known.document.version:
-            newest[event.document.document_id] = event
-    return {
-        document_id: (
-            event.document.revision,
-            event.document.text,
-            tuple(item.chunk.text for item in chunker.chunk(event.document)),
-        )
-        for document_id, event in newest.items()
-        if event.op is Operation.UPSERT
-    }
-
-
-def metrics_of(port: int) -> dict[str, float]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
-        lines = response.read().decode().splitlines()
-    pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-    return {name: float(value) for name, value in pairs}
-
-
-def is_ready(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as response:
-            return bool(response.status == 200)
-    except (urllib.error.URLError, ConnectionError, TimeoutError):
-        return False
-
-
-def processed(port: int) -> int:
-    """Records that reached an outcome."""
-    return int(
-        sum(
-            value
-            for name, value in metrics_of(port).items()
-            if name.startswith("rag_ingest_documents_total{")
-        )
-    )
-
-
-def logged(path: Path) -> Iterator[dict[str, object]]:
-    return (json.loads(line) for line in path.read_text().splitlines() if line.startswith("{"))
-
-
-def dead_letters(stack: Stack, count: int) -> list[Record]:
-    settings = stack.kafka.model_copy(
-        update={"topic": stack.kafka.dlq_topic, "group_id": f"{stack.kafka.group_id}-dlq"}
-    )
-    records: list[Record] = []
-
-    def arrived() -> bool:
-        records.extend(consumer.poll(100, 0.1))
-        return len(records) >= count
-
-    with closing(build_consumer(settings, "test")) as consumer:
-        wait_until(arrived, TIMEOUT, f"{count} dead letters")
-    return records
+    stack = a_stack(broker, tmp_path)
+    ensure_topics(stack.kafka, 10)
+    return stack
 
 
 def test_good_records_are_indexed_and_poison_is_buried(stack: Stack) -> None:
