@@ -395,6 +395,29 @@ def test_stages_overlap(bench: Bench) -> None:
         wait_until(lambda: bench.store.stats().documents == 3, TIMEOUT, "documents")
 
 
+def test_batches_are_written_in_order_even_if_a_later_one_is_embedded_sooner(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embed, quick_is_done = bench.embedder.embed, threading.Event()
+
+    def slow_first(texts: Sequence[str]) -> Embeddings:
+        embeddings = embed(texts)
+        if any("slow" in text for text in texts):
+            assert quick_is_done.wait(TIMEOUT)
+            threading.Event().wait(0.2)  # time enough to be overtaken
+        else:
+            quick_is_done.set()
+        return embeddings
+
+    monkeypatch.setattr(bench.embedder, "embed", slow_first)
+    with bench.running(bench.join()):
+        bench.send(an_event("first", text="A slow text."))
+        wait_until(lambda: bool(bench.embedder.calls), TIMEOUT, "the model at work")
+        bench.send(an_event("second", text="A quick text."))
+        wait_until(lambda: bench.store.stats().documents == 2, TIMEOUT, "both documents")
+    assert [change.document_id for change in bench.store.changes(None, 10).changes] == ["first", "second"]
+
+
 def test_what_arrives_while_the_model_works_goes_through_it_together_and_once_a_document(
     bench: Bench,
 ) -> None:
