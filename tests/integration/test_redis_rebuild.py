@@ -12,6 +12,7 @@ import pytest
 
 from shared.domain import ChangeKind
 from shared.errors import ConfigurationError, CursorExpired, StoreMismatch, StoreUnavailable, WritesLost
+from shared.ports import VectorStore
 from shared.vector_store.redis_store.rebuild import RedisRebuild, begin_redis_rebuild
 from shared.vector_store.redis_store.servers import Servers
 from shared.vector_store.redis_store.store import open_redis_store
@@ -167,6 +168,10 @@ def test_a_rebuild_where_there_is_no_store(server: RedisProcess) -> None:
         assert found(store) == ["a#0"]
 
 
+def texts_by_id(store: VectorStore) -> dict[str, str]:
+    return {hit.document_id: hit.text for hit in store.search(axis(0), 99)}
+
+
 _CRASHING = """
 import sys, os
 from shared.vector_store.redis_store import rebuild as module
@@ -185,8 +190,13 @@ os._exit(9)
 
 
 @pytest.mark.parametrize("moment", ["before the switch", "after the pointer moved"])
-def test_a_crash_leaves_a_store_that_works(server: RedisProcess, moment: str) -> None:
-    with contextlib.closing(open_store(server.url)) as store:
+def test_a_crash_leaves_a_store_that_works(
+    server: RedisProcess, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        contextlib.closing(open_store(server.url)) as store,
+        contextlib.closing(open_store(server.url)) as reader,
+    ):
         store.replace([embedded("old", 1)])
         crashed = subprocess.run(
             [sys.executable, "-c", _CRASHING, server.url, moment], cwd=ROOT, timeout=120, check=False
@@ -200,10 +210,13 @@ def test_a_crash_leaves_a_store_that_works(server: RedisProcess, moment: str) ->
                 return False
 
         if moment == "after the pointer moved":
-            assert accepted(), "who meets a seal looks at the pointer at once"
+            with monkeypatch.context() as patched:
+                patched.setattr("shared.vector_store.redis_store.store._LOOK_SECONDS", 1e9)
+                assert accepted(), "who meets a seal looks at the pointer at once"
         wait_until(accepted, 30, "the seals' end")
         kept = {"old"} if moment == "before the switch" else {f"d{number}" for number in range(50)}
         assert {hit.document_id for hit in store.search(axis(0), 99)} == {*kept, "after"}
+        wait_until(lambda: "after" in texts_by_id(reader), 30, "a reader that looks now and then")
         with contextlib.closing(open_store(server.url)) as other:
             assert {hit.document_id for hit in other.search(axis(0), 99)} == {*kept, "after"}
 
