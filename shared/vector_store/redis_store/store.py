@@ -17,16 +17,14 @@ from shared.domain import (
     Version,
     WriteOutcome,
     epoch_milliseconds,
-    from_epoch_milliseconds,
     truncate_to_milliseconds,
 )
 from shared.errors import StoreUnavailable, WritesLost
 from shared.ports import Clock, EmbeddedDocument
 from shared.settings import VectorStoreSettings
 from shared.vector_store import laws
-from shared.vector_store.redis_store import feed, retention
+from shared.vector_store.redis_store import feed, reads, retention, writes
 from shared.vector_store.redis_store.checks import check_servers
-from shared.vector_store.redis_store.codec import decode_stored, encode_version, put_arguments
 from shared.vector_store.redis_store.failures import GenerationGone, WritersHeldBack, shown
 from shared.vector_store.redis_store.generation import (
     Description,
@@ -36,39 +34,17 @@ from shared.vector_store.redis_store.generation import (
     open_current,
     read_current,
 )
-from shared.vector_store.redis_store.journal import Journal, Operation
-from shared.vector_store.redis_store.keys import shard_of
-from shared.vector_store.redis_store.library import ask
 from shared.vector_store.redis_store.route import read_password
 from shared.vector_store.redis_store.search import Search
 from shared.vector_store.redis_store.servers import Servers
+from shared.vector_store.redis_store.shards import Shards
 
 if TYPE_CHECKING:
     from shared.ports import Embedding
 
-_PIPELINE_BYTES = 256 * 1024  # for each shard: about a hundred chunks, so a tenth of a second
 _LOOK_SECONDS = 2.0  # how long a switch to another generation may go unnoticed by one who only waits
 
-_OUTCOMES = {
-    b"A": WriteOutcome.APPLIED,
-    b"D": WriteOutcome.DUPLICATE,
-    b"S": WriteOutcome.STALE,
-    b"U": WriteOutcome.UNRESOLVED,
-}
-
 Result = TypeVar("Result")
-
-
-class _Shards:
-    """A generation as this object uses it."""
-
-    def __init__(self, servers: Servers, prefix: str, description: Description) -> None:
-        self.description = description
-        self.tags = description.tags(prefix)
-        self.journal = Journal(servers, self.tags)
-
-    def tag_of(self, document_id: str) -> str:
-        return self.tags[shard_of(document_id, len(self.tags))]
 
 
 class RedisStore:
@@ -93,56 +69,25 @@ class RedisStore:
         self._follow = follow
         self._clock: Clock = clock or SystemClock()
         self._wanted = description
-        self._shards = _Shards(servers, self._prefix, description)
+        self._shards = Shards(servers, self._prefix, description)
         self._looked_at = self._clock.monotonic()
         self._left_unflushed = False
         self._lock = threading.Lock()
 
     def replace(self, documents: Sequence[EmbeddedDocument]) -> list[WriteOutcome]:
         items = [laws.checked(item, self._wanted.dimension) for item in documents]
-        return self._on_current(lambda shards: self._replace(shards, items))
-
-    def _replace(self, shards: _Shards, items: Sequence[EmbeddedDocument]) -> list[WriteOutcome]:
-        now = epoch_milliseconds(self._clock.now())
-        outcomes: list[WriteOutcome | None] = [None] * len(items)
-        batch: dict[str, list[Operation]] = {}
-        places: dict[str, list[int]] = {}
-        size = 0
-
-        def send() -> None:
-            for tag, replies in shards.journal.write(batch).items():
-                for place, reply in zip(places[tag], replies, strict=True):
-                    outcomes[place] = _OUTCOMES[reply]
-            batch.clear()
-            places.clear()
-
-        for place, item in enumerate(items):
-            tag = shards.tag_of(item.document.document_id)
-            arguments = put_arguments(item)
-            batch.setdefault(tag, []).append(("put", [now, *arguments]))
-            places.setdefault(tag, []).append(place)
-            size += sum(len(part) for part in arguments if not isinstance(part, int))
-            if size > _PIPELINE_BYTES * len(shards.tags):
-                send()
-                size = 0
-        send()
-        return [outcome for outcome in outcomes if outcome is not None]
+        return self._on_current(lambda shards: writes.replace_documents(shards, items, self._now_ms()))
 
     def delete(self, document_id: str, version: Version) -> WriteOutcome:
         version = laws.truncated(version)
-        return self._on_current(lambda shards: self._delete(shards, document_id, version))
-
-    def _delete(self, shards: _Shards, document_id: str, version: Version) -> WriteOutcome:
-        tag = shards.tag_of(document_id)
-        moment = epoch_milliseconds(version.updated_at)
-        now = epoch_milliseconds(self._clock.now())
-        operation: Operation = ("remove", [now, document_id, encode_version(version), moment])
-        return _OUTCOMES[shards.journal.write({tag: [operation]})[tag][0]]
+        return self._on_current(
+            lambda shards: writes.delete_document(shards, document_id, version, self._now_ms())
+        )
 
     def flush(self) -> None:
         self._on_current(self._flush)
 
-    def _flush(self, shards: _Shards) -> None:
+    def _flush(self, shards: Shards) -> None:
         shards.journal.flush(self._wait_replicas)
         with self._lock:
             left, self._left_unflushed = self._left_unflushed, False
@@ -150,27 +95,10 @@ class RedisStore:
             raise WritesLost("a rebuild switched the store before the newest writes were flushed")
 
     def content_hashes(self, document_ids: Sequence[str]) -> dict[str, frozenset[str]]:
-        return self._on_current(lambda shards: self._content_hashes(shards, document_ids))
-
-    def _content_hashes(self, shards: _Shards, document_ids: Sequence[str]) -> dict[str, frozenset[str]]:
-        wanted: dict[str, list[str]] = {}
-        for document_id in document_ids:
-            wanted.setdefault(shards.tag_of(document_id), []).append(document_id)
-        replies = self._servers.run({tag: [ask("hashes", tag, *ids)] for tag, ids in wanted.items()})
-        return {
-            document_id: frozenset(digest.decode() for digest in hashes)
-            for tag, ids in wanted.items()
-            for document_id, hashes in zip(ids, replies[tag][0], strict=True)
-            if hashes is not None
-        }
+        return self._on_current(lambda shards: reads.content_hashes(shards, document_ids))
 
     def get(self, document_id: str) -> StoredDocument | None:
-        def read(shards: _Shards) -> StoredDocument | None:
-            tag = shards.tag_of(document_id)
-            reply = self._servers.one(tag, ask("read", tag, document_id))
-            return None if reply is None else decode_stored(document_id, reply)
-
-        return self._on_current(read)
+        return self._on_current(lambda shards: reads.get_document(shards, document_id))
 
     def search(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Hit]:
         laws.checked_count("top_k", top_k)
@@ -188,23 +116,10 @@ class RedisStore:
         )
 
     def stats(self) -> StoreStats:
-        return self._on_current(self._stats)
-
-    def _stats(self, shards: _Shards) -> StoreStats:
-        replies = self._servers.run({tag: [ask("stats", tag)] for tag in shards.tags})
-        rows = [row for (row,) in replies.values()]
-        newest = [int(moment) for row in rows for moment in row[3:5] if moment is not None]
-        indexed = [int(row[5]) for row in rows if row[5] is not None]
-        return StoreStats(
-            documents=sum(row[0] for row in rows),
-            chunks=sum(row[1] for row in rows),
-            tombstones=sum(row[2] for row in rows),
-            as_of=min(from_epoch_milliseconds(max(newest)), self._now()) if newest else None,
-            last_indexed_at=from_epoch_milliseconds(max(indexed)) if indexed else None,
-        )
+        return self._on_current(lambda shards: reads.store_stats(shards, self._now()))
 
     def purge(self, max_age: timedelta | None, max_chunks: int | None) -> int:
-        now = epoch_milliseconds(self._now())
+        now = self._now_ms()
         older_than = None if max_age is None else now - max_age // timedelta(milliseconds=1)
         return self._on_current(
             lambda shards: retention.purge(
@@ -218,13 +133,13 @@ class RedisStore:
         )
 
     def expire_tombstones(self, older_than: timedelta) -> int:
-        removed_before = epoch_milliseconds(self._now()) - older_than // timedelta(milliseconds=1)
+        removed_before = self._now_ms() - older_than // timedelta(milliseconds=1)
         return self._on_current(lambda shards: retention.expire(shards.journal, shards.tags, removed_before))
 
     def close(self) -> None:
         self._servers.close()
 
-    def _on_current(self, operation: Callable[[_Shards], Result]) -> Result:
+    def _on_current(self, operation: Callable[[Shards], Result]) -> Result:
         """Run it on the current generation; again, should the pointer move meanwhile."""
         if self._follow and self._clock.monotonic() - self._looked_at > _LOOK_SECONDS:
             self._look()
@@ -257,10 +172,13 @@ class RedisStore:
             if current != self._shards.description:
                 check_match(current, self._wanted)
                 self._left_unflushed |= not self._shards.journal.is_flushed
-                self._shards = _Shards(self._servers, self._prefix, current)
+                self._shards = Shards(self._servers, self._prefix, current)
 
     def _now(self) -> datetime:
         return truncate_to_milliseconds(self._clock.now())
+
+    def _now_ms(self) -> int:
+        return epoch_milliseconds(self._clock.now())
 
 
 def connect(settings: VectorStoreSettings) -> Servers:
