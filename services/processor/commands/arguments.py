@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
-from services.processor.commands import dlq
+from services.processor.commands import dlq, rebuild
 from services.processor.commands.dead_letters import parse_place
+from services.processor.commands.rebuild_origin import Origin
 from shared.durations import parse_duration
 from shared.errors import InvalidReason
 
@@ -21,6 +22,17 @@ _REDRIVE = (
     " origin was kept cannot be sent back; they are counted."
 )
 
+_REBUILD = (
+    "Builds a second index with the configured embedder and chunk settings while the first one keeps"
+    " answering and taking writes, then switches to it in one step. Stopped or killed before that, it leaves"
+    " the first one as it was. Without --from it reads the texts in the store where the store was built with"
+    " other settings (another model, dimension or layout), because that is complete; else it reads"
+    " KAFKA_TOPIC, because the log may know better than a store that fits; it says which and why."
+    " From kafka, documents that the log no longer holds are copied from their stored texts, unless"
+    " --drop-missing. Texts are embedded anew, each once. Services that were started with another model"
+    " refuse the new index: restart them after the switch."
+)
+
 _Parsed = TypeVar("_Parsed")
 
 
@@ -31,7 +43,26 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_dlq(commands.add_parser("dlq", help="look at dead letters, and send them back", epilog=_EXIT_CODES))
+    _add_rebuild(
+        commands.add_parser("rebuild", help="make the index anew", description=_REBUILD, epilog=_EXIT_CODES)
+    )
     return parser
+
+
+def _add_rebuild(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from",
+        dest="origin",
+        choices=[origin.value for origin in Origin],
+        help="where the texts come from: the store, or KAFKA_TOPIC",
+    )
+    parser.add_argument(
+        "--drop-missing",
+        action="store_true",
+        help="with --from kafka: leave out what the log no longer holds; asks first",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.set_defaults(run=rebuild.run_rebuild, name="rebuild")
 
 
 def _add_dlq(parser: argparse.ArgumentParser) -> None:

@@ -162,7 +162,7 @@ class Rebuilder:
 
     def _switch(self, copy_the_rest: Callable[[], None]) -> StoreStats:
         check(self._stop)
-        self._rebuild.seal()
+        self._patience(self._rebuild.seal)
         copy_the_rest()
         self._target.flush()
         stats = self._target.stats()
