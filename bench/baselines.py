@@ -10,7 +10,8 @@ import numpy as np
 
 from bench.embeddings import Corpus
 from bench.stores import StorePlace, redis_client
-from shared.vector_store.faiss_store.recipe import IndexRecipe
+from shared.vector_store.faiss_store.plan import IndexPlan
+from shared.vector_store.faiss_store.recipe import selector
 
 BareSearch = Callable[[np.ndarray], object]
 
@@ -26,12 +27,13 @@ def bare_search(place: StorePlace, corpus: Corpus, top_k: int) -> Iterator[BareS
 
 
 def _faiss(place: StorePlace, corpus: Corpus, top_k: int) -> BareSearch:
-    """The same kind of index over the same embeddings, without filter, rows or ties."""
-    recipe = IndexRecipe(place.settings.faiss_index, place.dimension)
-    enough = len(corpus.embeddings) >= recipe.training_points
-    index = recipe.create(corpus.embeddings) if enough else recipe.flat()
+    """The same kind of index over the same embeddings, without rows, ties or exact scores."""
+    count = len(corpus.embeddings)
+    recipe = IndexPlan(place.settings.faiss_index, place.dimension).recipe_for(count)
+    index = recipe.create(corpus.embeddings[:: max(1, count // max(1, recipe.sample_size))])
     index.add(corpus.embeddings)
-    return lambda query: index.search(query[np.newaxis], top_k)
+    everything = selector(np.ones(count, dtype=np.bool_))
+    return lambda query: index.search(query, top_k, everything, 1.0)
 
 
 def _vsim(client: Any, place: StorePlace, top_k: int) -> BareSearch:

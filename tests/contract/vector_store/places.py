@@ -9,6 +9,7 @@ from typing import Protocol
 
 from shared.ports import Clock, VectorStore
 from shared.settings import VectorStoreSettings
+from shared.vector_store.faiss_store.plan import FLAT_UP_TO
 from shared.vector_store.faiss_store.store import FaissStore
 from shared.vector_store.memory_store import MemoryStore
 from shared.vector_store.redis_store.keys import shard_of
@@ -57,9 +58,12 @@ class _Unclosable(MemoryStore):
 
 
 class FaissPlace:
-    def __init__(self, index: str) -> None:
+    """``flat_up_to``: chunks beyond which ``auto`` takes another index than the exact one."""
+
+    def __init__(self, index: str, flat_up_to: int = FLAT_UP_TO) -> None:
         self.exact = index == "Flat"
         self._index = index
+        self._flat_up_to = flat_up_to
         self._folder = tempfile.TemporaryDirectory()
 
     def open(self, clock: Clock) -> VectorStore:
@@ -68,6 +72,7 @@ class FaissPlace:
             embedder_name="test",
             dimension=DIMENSION,
             index_description=self._index,
+            flat_up_to=self._flat_up_to,
             clock=clock,
         )
 

@@ -261,6 +261,7 @@ LOCAL: dict[str, Callable[[], Place]] = {
     "memory": MemoryPlace,
     "FAISS Flat": lambda: FaissPlace("Flat"),
     "FAISS HNSW16": lambda: FaissPlace("HNSW16"),
+    "FAISS auto": lambda: FaissPlace("auto", flat_up_to=6),
 }
 
 
@@ -270,7 +271,7 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.mark.parametrize("name", LOCAL)
 def test_a_store_in_this_process(name: str) -> None:
-    check(LOCAL[name], examples=40)
+    check(LOCAL[name], examples=30)
 
 
 @pytest.mark.parametrize("shards", [1, 3])
