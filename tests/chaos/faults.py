@@ -158,11 +158,14 @@ def kill_the_api(chaos: Chaos) -> Steps:
 
 
 def restart_the_broker(chaos: Chaos) -> Steps:
+    """By SIGTERM, in the middle of traffic: see ``durable_broker``."""
     broker = chaos.rig.broker
-    if not broker.process.alive:
+    if not broker.process.wanted:
         return
-    broker.kill()
-    chaos.note("kill -9 broker")
+    broker.process.ask_to_stop()
+    chaos.note("SIGTERM broker")
+    while broker.process.alive:
+        yield 0.1
     yield chaos.rng.uniform(0.2, 4)
     broker.start()
     chaos.note("the broker is back, with its data")

@@ -30,6 +30,8 @@ class Feeder(threading.Thread):
         self._rate = rate
         self._refused: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._abandon = threading.Event()
+        self._counting = threading.Lock()
+        self._acknowledged = 0
         self.sent_again = 0
         self.failure: BaseException | None = None
 
@@ -56,11 +58,9 @@ class Feeder(threading.Thread):
 
     def _confirm(self, producer: Producer) -> None:
         deadline = time.monotonic() + _PATIENCE
-        while not self._abandon.is_set():
-            outstanding = producer.flush(1.0)
-            if outstanding == 0 and self._refused.empty():
-                return
-            assert time.monotonic() < deadline, f"{outstanding} records were never acknowledged"
+        while self._acknowledged < len(self._messages) and not self._abandon.is_set():
+            producer.flush(1.0)
+            assert time.monotonic() < deadline, f"only {self._acknowledged} records were acknowledged"
             while not self._refused.empty():
                 self.sent_again += 1
                 self._send(producer, self._refused.get())
@@ -79,5 +79,8 @@ class Feeder(threading.Thread):
         def delivered(error: Exception | None) -> None:
             if error is not None:
                 self._refused.put(message)
+                return
+            with self._counting:
+                self._acknowledged += 1
 
         return delivered

@@ -14,7 +14,7 @@ from shared.ports import VectorStore
 from tests.chaos.searcher import SeenAnswer, SeenHit
 from tests.chaos.topics import KeptRecord
 from tests.support.event_history import Message, State
-from tests.support.oracle import Contents, LiveDocument, Oracle
+from tests.support.oracle import Contents, LiveDocument, Oracle, embedded_texts
 
 _SHOWN = 5
 _SAMPLE = 400
@@ -86,11 +86,7 @@ def check_stats(store: VectorStore, expected: Contents) -> None:
 def check_embeddings(store: VectorStore, expected: Contents, rng: random.Random, *, exact: bool) -> None:
     """A chunk's own text finds it, or one with the same words."""
     embedder = HashingEmbedder()
-    chunks = [
-        (f"{document_id}#{ordinal}", f"{document.title}\n{text}")
-        for document_id, document in expected.documents.items()
-        for ordinal, text in enumerate(document.chunk_texts)
-    ]
+    chunks = list(embedded_texts(expected).items())
     sample = rng.sample(chunks, min(_SAMPLE, len(chunks)))
     missed = [
         chunk_id

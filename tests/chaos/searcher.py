@@ -49,7 +49,7 @@ class Searcher(threading.Thread):
         self._committed: Offsets = {}
         self.answers: list[SeenAnswer] = []
         self.statuses: Counter[str] = Counter()
-        """By HTTP status, or ``no connection``."""
+        """By HTTP status, or ``no connection``; what should not be, with its body."""
 
     def run(self) -> None:
         watcher = threading.Thread(target=self._watch_commits, name="commits", daemon=True)
@@ -59,7 +59,7 @@ class Searcher(threading.Thread):
             try:
                 hits = self.search(self._rng.choice(self._questions))
             except httpx.HTTPStatusError as error:
-                self.statuses[f"{error.response.status_code} {error.response.text[:200]}"] += 1
+                self.statuses[_name(error.response)] += 1
             except httpx.TransportError:
                 self.statuses["no connection"] += 1
             else:
@@ -89,3 +89,9 @@ class Searcher(threading.Thread):
         with closing(CommittedOffsets(self._settings)) as committed:
             while not self._stop_asking.wait(_COMMITTED_EVERY):
                 self._committed = committed.read() or self._committed
+
+
+def _name(response: httpx.Response) -> str:
+    if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return "503"
+    return f"{response.status_code} {response.text[:200]}"

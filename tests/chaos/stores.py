@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+import redis
+
 from shared.embedder.hashing import HashingEmbedder
 from shared.ports import VectorStore
 from shared.settings import VectorStoreSettings
 from shared.vector_store.factory import open_vector_store
+from tests.support.oracle import Contents, embedded_texts
 from tests.support.redis_server import RedisClusterProcesses, RedisProcess, redis_cluster, redis_server
 
 if TYPE_CHECKING:
@@ -21,6 +25,9 @@ FaultOfStore = Callable[["Chaos"], "Steps"]
 
 _LOOKS_FOR_A_WRITE = 1_000
 _FAILOVER_SECONDS = (5.0, 9.0)
+_LOOKED_UP_AT_ONCE = 500
+_SAME_VECTOR = 0.98
+"""Cosine; what quantisation changes is far less."""
 
 
 class StoreUnderTest(Protocol):
@@ -39,8 +46,11 @@ class StoreUnderTest(Protocol):
 
     def wait_until_healthy(self) -> None: ...
 
-    def check_files(self) -> None:
-        """:raises AssertionError: what is on disk is not sound."""
+    def check_inside(self, expected: Contents) -> None:
+        """What the port does not show.
+
+        :raises AssertionError: the store's own structures are not sound.
+        """
 
 
 @contextlib.contextmanager
@@ -73,7 +83,7 @@ class FaissUnderTest:
 
     def wait_until_healthy(self) -> None: ...
 
-    def check_files(self) -> None:
+    def check_inside(self, expected: Contents) -> None:
         with contextlib.closing(sqlite3.connect(self._file)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
@@ -124,7 +134,9 @@ class RedisUnderTest:
 
     def wait_until_healthy(self) -> None: ...
 
-    def check_files(self) -> None: ...
+    def check_inside(self, expected: Contents) -> None:
+        with self._server.client() as client:
+            _check_vector_sets(client, list(client.scan_iter("*:v", count=1_000)), expected)
 
     def _kill_the_server(self, chaos: Chaos) -> Steps:
         self._server.kill()
@@ -165,7 +177,10 @@ class RedisClusterUnderTest:
     def wait_until_healthy(self) -> None:
         self._cluster.wait_until_healthy()
 
-    def check_files(self) -> None: ...
+    def check_inside(self, expected: Contents) -> None:
+        with self._cluster.client() as client:
+            keys = client.scan_iter("*:v", count=1_000, target_nodes=redis.RedisCluster.PRIMARIES)
+            _check_vector_sets(client, list(keys), expected)
 
     def _fail_a_primary_over(self, chaos: Chaos) -> Steps:
         node = self._cluster.kill_primary(f"any{chaos.rng.randrange(1000)}")
@@ -187,6 +202,31 @@ def store_under_test(kind: str, folder: Path) -> Iterator[StoreUnderTest]:
     else:
         with redis_cluster(folder / "redis") as cluster:
             yield RedisClusterUnderTest(cluster)
+
+
+def _check_vector_sets(
+    client: redis.Redis | redis.RedisCluster, keys: list[bytes], expected: Contents
+) -> None:
+    """Each element is the embedding of its chunk's text. A search hides a wrong one, as it ranks by the
+    stored embeddings; but it looks in the wrong place."""
+    chunks = embedded_texts(expected)
+    ids = list(chunks)
+    embeddings = HashingEmbedder().embed(list(chunks.values()))
+    wrong, found = [], 0
+    for key in keys:
+        for start in range(0, len(ids), _LOOKED_UP_AT_ONCE):
+            some = ids[start : start + _LOOKED_UP_AT_ONCE]
+            pipeline = client.pipeline(transaction=False)
+            for chunk_id in some:
+                pipeline.execute_command("VEMB", key, chunk_id)
+            for place, element in enumerate(pipeline.execute(), start):
+                if element is not None:
+                    found += 1
+                    vector = np.array([float(value) for value in element])
+                    if vector @ embeddings[place] < _SAME_VECTOR * np.linalg.norm(vector):
+                        wrong.append(ids[place])
+    assert found == len(ids), f"{found} elements of {len(ids)} chunks"
+    assert not wrong, f"{len(wrong)} of {found} elements have another text's vector, such as {wrong[:5]}"
 
 
 def _state_of(file: Path) -> tuple[int, int] | None:

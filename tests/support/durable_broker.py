@@ -1,8 +1,9 @@
 """Kafka-protocol brokers that a test kills and starts again: one that keeps its data, one that forgets.
 
 The durable one is the broker of local mode with its S3 storage, over a real object store on disk
-(SeaweedFS) in a process of its own. So a SIGKILL of the broker loses nothing that it has acknowledged:
-topics, records, committed offsets, groups and producer sessions come back.
+(SeaweedFS) in a process of its own. Topics, records, committed offsets, groups and producer sessions
+outlive a stop. Stop it with SIGTERM: of a SIGKILL in the middle of a produce request it remembers the
+sequence number but not always the records, and then takes their repetition for a duplicate.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class RestartableBroker:
 
 @contextlib.contextmanager
 def durable_broker(folder: Path) -> Iterator[RestartableBroker]:
-    """Its data are in ``folder`` and outlive ``kill`` and ``start``."""
+    """Its data are in ``folder`` and outlive a stop."""
     with _object_store(folder / "objects") as endpoint:
         environment = {
             "AWS_ENDPOINT": endpoint,

@@ -41,6 +41,15 @@ class Contents:
         return sum(len(document.chunk_texts) for document in self.documents.values())
 
 
+def embedded_texts(contents: Contents) -> dict[str, str]:
+    """Chunk id → the text that its embedding is made of."""
+    return {
+        f"{document_id}#{ordinal}": f"{document.title}\n{text}"
+        for document_id, document in contents.documents.items()
+        for ordinal, text in enumerate(document.chunk_texts)
+    }
+
+
 class Oracle:
     def __init__(self, chunker: Chunker) -> None:
         self._chunker = chunker
