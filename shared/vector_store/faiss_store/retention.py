@@ -11,7 +11,7 @@ from shared.vector_store.faiss_store.writes import put_document
 
 _STEP = 200  # documents
 _PAGES_PER_STEP = 64  # 1 MiB to move
-_FREE_PAGES_TO_KEEP = 64
+_FREE_PAGES_TO_KEEP = 16
 
 
 def purge_step(

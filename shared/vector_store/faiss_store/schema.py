@@ -129,8 +129,9 @@ def prepare(database: WriteConnection, file: Path, to_create: Meta | None, busy_
     :raises StoreDamaged: the file is something else.
     """
     with database.outside_transaction() as connection:
-        connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        if not connection.execute("PRAGMA page_count").fetchone()[0]:
+            connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _use_write_ahead_log(connection, file, busy_timeout)
         connection.execute(f"PRAGMA journal_size_limit = {_JOURNAL_LIMIT}")
         connection.execute("PRAGMA secure_delete = FAST")

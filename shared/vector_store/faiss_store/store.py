@@ -106,7 +106,7 @@ class FaissStore:
         return self._on_current(write)
 
     def flush(self) -> None:
-        self._on_current(lambda generation: generation.writer.sync())
+        self._on_current(_sync)
 
     def content_hashes(self, document_ids: Sequence[str]) -> dict[str, frozenset[str]]:
         def read(generation: Generation) -> dict[str, frozenset[str]]:
@@ -226,6 +226,11 @@ class FaissStore:
 
     def _milliseconds(self) -> int:
         return epoch_milliseconds(truncate_to_milliseconds(self._clock.now()))
+
+
+def _sync(generation: Generation) -> None:
+    with generation.read():  # what was written to an older one is in this one, by the rebuild's seal
+        generation.writer.sync()
 
 
 def _load(generation: Generation) -> None:

@@ -90,7 +90,9 @@ def test_nothing_is_a_sample_too() -> None:
 def test_refusals_name_the_setting_and_leave_out_faiss_source_lines() -> None:
     with pytest.raises(ConfigurationError) as caught:
         IndexRecipe("Flt", 32)
-    assert str(caught.value).startswith("FAISS_INDEX=Flt: could not parse index string Flt; use auto, or a faiss")
+    assert str(caught.value).startswith(
+        "FAISS_INDEX=Flt: could not parse index string Flt; use auto, or a faiss"
+    )
     assert ".cpp" not in str(caught.value)
 
 
