@@ -9,8 +9,8 @@ import threading
 
 from prometheus_client import CollectorRegistry
 
+from services.processor.assembly import build_chunker
 from services.processor.burial import Burial
-from services.processor.chunker import Chunker
 from services.processor.commits import Committer
 from services.processor.composer import Composer
 from services.processor.encoder import Encoder
@@ -25,7 +25,7 @@ from services.processor.settings import ProcessorSettings
 from services.processor.writer import Writer
 from shared.clock import SystemClock
 from shared.embedder.factory import build_embedder
-from shared.errors import BrokerUnavailable, ConfigurationError
+from shared.errors import BrokerUnavailable
 from shared.lifecycle import Heartbeat, Lifecycle, run_service
 from shared.messaging.dead_letter import DeadLetterQueue
 from shared.messaging.factory import build_consumer, build_producer, ensure_topics
@@ -33,7 +33,7 @@ from shared.observability.health_server import HealthServer
 from shared.observability.log import configure_logging
 from shared.observability.metrics import ProcessorMetrics
 from shared.observability.tracing import configure_tracing
-from shared.ports import Embedder, VectorStore
+from shared.ports import VectorStore
 from shared.resilience.backoff import Backoff
 from shared.settings import (
     EmbedderSettings,
@@ -72,7 +72,7 @@ def main(lifecycle: Lifecycle) -> None:
     lifecycle.on_close("health server", health.close)
 
     embedder = build_embedder(embedder_settings)
-    chunker = _build_chunker(settings, embedder)
+    chunker = build_chunker(settings, embedder)
     store = open_vector_store(store_settings, embedder_name=embedder.name, dimension=embedder.dimension)
     lifecycle.on_close("vector store", store.close)
 
@@ -125,14 +125,6 @@ def _new_backoff() -> Backoff:
 def _build_retention(settings: ProcessorSettings, store: VectorStore, metrics: ProcessorMetrics) -> Retention:
     policy = RetentionPolicy(settings.max_age, settings.max_chunks, settings.tombstone_age)
     return Retention(store, metrics, policy, random.Random())  # noqa: S311 - jitter
-
-
-def _build_chunker(settings: ProcessorSettings, embedder: Embedder) -> Chunker:
-    if settings.chunk_tokens > embedder.max_tokens:
-        raise ConfigurationError(
-            f"CHUNK_TOKENS={settings.chunk_tokens}: {embedder.name} reads at most {embedder.max_tokens}"
-        )
-    return Chunker(embedder.count_tokens, settings.chunk_tokens, settings.chunk_overlap_tokens)
 
 
 def _wait_for_topics(

@@ -16,18 +16,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import redis
 
 from deploy.local.broker import GROUP_SETTINGS
 from services.processor.chunker import Chunker
 from services.processor.settings import ProcessorSettings
 from shared.domain import Version
 from shared.embedder.hashing import HashingEmbedder
-from shared.errors import StoreMismatch
+from shared.errors import StoreDamaged, StoreMismatch
 from shared.events import decode_event
 from shared.messaging.factory import build_producer, ensure_topics
 from shared.ports import EmbeddedDocument, OutgoingRecord, VectorStore
 from shared.settings import KafkaSettings, VectorStoreSettings
 from shared.vector_store.factory import begin_rebuild, open_vector_store
+from shared.vector_store.redis_store.keys import pointer_key, registry_key
 from tests.support.event_history import MAX_EVENT_BYTES, Message, a_history
 from tests.support.oracle import Contents, LiveDocument, Oracle
 from tests.support.processes import free_port, running, wait_until
@@ -322,3 +324,42 @@ def test_a_broker_that_is_away_is_one_line_with_the_way_out(stage: Stage) -> Non
     [line] = errors.splitlines()
     assert line.startswith("rebuild: no broker answers at KAFKA_BOOTSTRAP_SERVERS=")
     assert line.endswith("start it, or give --from stored")
+
+
+def test_a_damaged_file_is_refused_with_its_cure_which_works(stage: Stage) -> None:
+    if stage.store["VECTOR_STORE"] != "faiss":
+        pytest.skip("only the FAISS store is a file that can be cut")
+    history = a_history(29, events=200, poison=5)
+    stage.send(history)
+    stage.write([message for message in history if message.state is not None])
+    file = Path(stage.store["FAISS_PATH"])
+    with file.open("r+b") as content:
+        content.truncate(file.stat().st_size // 2)
+    with stage.rebuild() as process:
+        _, errors = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 1
+    [line] = errors.splitlines()
+    assert line.endswith("or remove it and run: python -m services.processor rebuild --from kafka")
+    for part in file.parent.glob(f"{file.name}*"):
+        part.unlink()
+    stage.rebuilt("--from", "kafka")
+    assert stage.contents() == expected(history)
+
+
+def test_keys_that_are_gone_come_back_from_the_log(stage: Stage) -> None:
+    if stage.store["VECTOR_STORE"] != "redis":
+        pytest.skip("only the Redis store consists of keys")
+    history = a_history(31, events=200, poison=5)
+    stage.send(history)
+    stage.write([message for message in history if message.state is not None])
+    with closing(redis.Redis.from_url(stage.store["REDIS_URL"])) as client:
+        prefix = stage.store["REDIS_PREFIX"]
+        known = {pointer_key(prefix).encode(), registry_key(prefix).encode()}
+        shards = [key for key in client.scan_iter(f"*{prefix}*") if key not in known]
+        assert shards
+        client.delete(*shards)
+    with pytest.raises(StoreDamaged, match="rebuild"):
+        stage.opened()
+    output = stage.rebuilt()
+    assert "from KAFKA_TOPIC: the store cannot be read" in output
+    assert stage.contents() == expected(history)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 
+from services.processor.assembly import build_chunker
 from services.processor.chunker import Chunker
 from services.processor.commands.document_log import DocumentLog
 from services.processor.commands.filling import Filler
@@ -92,11 +93,7 @@ def _assemble(lifecycle: Lifecycle) -> _Parts:
     kafka = load_settings(KafkaSettings)
     store = load_settings(VectorStoreSettings)
     embedder = build_embedder(load_settings(EmbedderSettings))
-    if processor.chunk_tokens > embedder.max_tokens:
-        raise ConfigurationError(
-            f"CHUNK_TOKENS={processor.chunk_tokens}: {embedder.name} reads at most {embedder.max_tokens}"
-        )
-    chunker = Chunker(embedder.count_tokens, processor.chunk_tokens, processor.chunk_overlap_tokens)
+    chunker = build_chunker(processor, embedder)
     return _Parts(processor, kafka, store, embedder, chunker, lifecycle)
 
 
@@ -107,7 +104,7 @@ def _look_at_current(parts: _Parts) -> Current:
             parts.store, embedder_name=parts.embedder.name, dimension=parts.embedder.dimension
         ).close()
     except StoreMismatch as error:
-        return Current(CurrentIndex.OTHER, str(error).partition("; run")[0])
+        return Current(CurrentIndex.OTHER, str(error).partition("; ")[0])
     except StoreDamaged as error:
         return Current(CurrentIndex.DAMAGED, str(error).partition("; ")[0])
     return Current(CurrentIndex.SAME)
