@@ -12,7 +12,10 @@ from shared.settings import EnvironmentSettings
 
 
 def _duration(value: object) -> object:
-    return parse_duration(value) if isinstance(value, str) else value
+    duration = parse_duration(value) if isinstance(value, str) else value
+    if duration == timedelta(0):
+        raise ValueError("must be longer than 0")
+    return duration
 
 
 def _unlimited(value: object) -> object:
@@ -20,7 +23,7 @@ def _unlimited(value: object) -> object:
     return None if value == "" else value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class ProcessorSettings(EnvironmentSettings):

@@ -27,6 +27,7 @@ from tests.support.processor_stack import (
     a_stack,
     an_event,
     dead_letters,
+    is_alive,
     is_ready,
     logged,
     metrics_of,
@@ -204,3 +205,25 @@ def test_freshness_is_measured_from_the_source(stack: Stack) -> None:
         metrics = metrics_of(port)
         assert 0 <= metrics["rag_ingest_end_to_end_seconds_sum"] <= elapsed + 0.001
         assert metrics["rag_last_indexed_timestamp_seconds"] == pytest.approx(time.time(), abs=elapsed + 1)
+
+
+def test_a_producer_gone_wrong_halts_it_and_it_says_how_to_go_on(stack: Stack) -> None:
+    poison = [OutgoingRecord(stack.kafka.topic, b"same", b"{%d" % number) for number in range(300)]
+    port = free_port()
+    with stack.processor("halted", port, DLQ_MAX_SHARE="0.4") as process:
+        wait_until(lambda: is_ready(port), TIMEOUT, "ready")
+        stack.send(poison)
+        wait_until(lambda: metrics_of(port)["rag_dlq_halted"] == 1, TIMEOUT, "the halt")
+        wait_until(lambda: processed(port) == 100, TIMEOUT, "burials up to the limit")
+        assert not is_ready(port)
+        assert is_alive(port)
+        [line] = [
+            entry for entry in logged(stack.log("halted")) if str(entry["message"]).startswith("halted")
+        ]
+        for part in ("101 of the last 101", "malformed_json", "DLQ_MAX_SHARE=0.4", "dlq list"):
+            assert part in str(line["message"])
+        process.terminate()
+        assert process.wait(15) == 0
+    assert [letter.value for letter in dead_letters(stack, 100)] == [record.value for record in poison[:100]]
+    with stack.processor("restarted", port, DLQ_MAX_SHARE="1"):
+        wait_until(lambda: is_ready(port) and processed(port) == 200, TIMEOUT, "the rest, and nothing twice")

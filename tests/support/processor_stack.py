@@ -167,8 +167,16 @@ def metrics_of(port: int) -> dict[str, float]:
 
 
 def is_ready(port: int) -> bool:
+    return _is_ok(port, "ready")
+
+
+def is_alive(port: int) -> bool:
+    return _is_ok(port, "live")
+
+
+def _is_ok(port: int, check: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/{check}", timeout=5) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
