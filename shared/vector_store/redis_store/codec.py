@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,30 +116,24 @@ def decode_stored(document_id: str, reply: Sequence[Any]) -> StoredDocument:
     )
 
 
-@dataclass(frozen=True, slots=True)
 class Excerpt:
-    """A live document without its text, and some of its chunks with their embeddings."""
+    """A live document without its text, and some of its chunks with their embeddings: from the function
+    ``fetch``. The document is decoded when it is asked for: of many candidates, few become hits."""
 
-    document: Document
-    ordinals: tuple[int, ...]
-    texts: tuple[bytes, ...]
-    embeddings: tuple[bytes, ...]
+    def __init__(self, reply: Sequence[Any]) -> None:
+        document_id, self._version, self._content, fields = reply
+        self.document_id: str = document_id.decode()
+        self.ordinals: list[bytes] = fields[::3]
+        self.texts: list[bytes] = fields[1::3]
+        self.embeddings: list[bytes] = fields[2::3]
 
-
-def decode_excerpt(reply: Sequence[Any]) -> Excerpt:
-    """From the functions ``fetch`` and ``gather``."""
-    document_id, version, content, fields = reply
-    chunks = _triples(fields)
-    return Excerpt(
-        document=decode_document(document_id.decode(), version, content, ""),
-        ordinals=tuple(int(ordinal) for ordinal, _, _ in chunks),
-        texts=tuple(text for _, text, _ in chunks),
-        embeddings=tuple(embedding for _, _, embedding in chunks),
-    )
+    @cached_property
+    def document(self) -> Document:
+        return decode_document(self.document_id, self._version, self._content, "")
 
 
 def decode_embeddings(blobs: Sequence[bytes], dimension: int) -> Embeddings:
-    return np.frombuffer(b"".join(blobs), dtype=np.float32).reshape(len(blobs), dimension)
+    return np.frombuffer(b"".join(blobs), dtype=np.float32).reshape(-1, dimension)
 
 
 def decode_change(entry: Sequence[Any]) -> tuple[int, Change]:

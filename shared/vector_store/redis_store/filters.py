@@ -6,6 +6,7 @@ beyond 2^53 are compared as doubles. Whoever uses it checks the hits with ``Sear
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from shared.domain import SearchFilter, epoch_milliseconds
@@ -33,6 +34,22 @@ def expression(where: SearchFilter | None) -> str:
     if until is not None:
         terms.append(f".t <= {until}")
     return " and ".join(terms)
+
+
+def element_test(where: SearchFilter) -> Callable[[Mapping[str, int]], bool]:
+    """The same truth as the expression's, for the attributes of one element, but for the time."""
+    wikis = {label(wiki) for wiki in where.wikis}
+    sources = {label(source) for source in where.sources}
+
+    def test(columns: Mapping[str, int]) -> bool:
+        return (
+            (not wikis or columns.get("w") in wikis)
+            and (not where.namespaces or columns.get("n") in where.namespaces)
+            and (not sources or columns["s"] in sources)
+            and not (where.exclude_bots and columns["b"])
+        )
+
+    return test
 
 
 def time_range(where: SearchFilter) -> tuple[int | None, int | None]:

@@ -265,20 +265,27 @@ local function fetch(keys, args)
 end
 
 -- Every chunk of the live documents of a time range, if those are at most limit chunks.
--- ARGV: since until limit (scores of a sorted set). Returns {1 if there are more, excerpts}
+-- ARGV: since until limit (scores of a sorted set)
+-- Returns {1 if there are more, seq, documents as JSON: [[id, filter attributes, ordinals], ...], embeddings of
+-- all chunks one behind the other}: in few strings, because a client takes longer for many than we do
 local function gather(keys, args)
   local tag = keys[1]
-  readable(tag)
+  local seq = readable(tag)
   local limit = tonumber(args[3])
   local ids = redis.call('ZRANGE', tag .. ':age', args[1], args[2], 'BYSCORE', 'LIMIT', 0, limit + 1)
-  if #ids > limit then return {1, {}} end
-  local chunks, excerpts = 0, {}
+  if #ids > limit then return {1} end
+  local documents, embeddings = {}, {}
   for _, id in ipairs(ids) do
-    chunks = chunks + tonumber(redis.call('HGET', tag .. ':d:' .. id, 'n'))
-    if chunks > limit then return {1, {}} end
-    excerpts[#excerpts + 1] = excerpt(tag, id)
+    local key = tag .. ':d:' .. id
+    local ordinals, attributes = unpack(redis.call('HMGET', key, 'c', 'a'))
+    if ordinals ~= '' then documents[#documents + 1] = {id, attributes, ordinals} end
+    for ordinal in string.gmatch(ordinals, '[^,]+') do
+      embeddings[#embeddings + 1] = redis.call('HGET', key, 'e' .. ordinal)
+    end
+    if #embeddings > limit then return {1} end
   end
-  return {0, excerpts}
+  if #documents == 0 then return {0, seq, '[]', ''} end
+  return {0, seq, cjson.encode(documents), table.concat(embeddings)}
 end
 
 -- ARGV: id. Returns {version, indexed_at, content, text, chunks as ordinal, hash, text} or nil

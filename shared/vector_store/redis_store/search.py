@@ -9,16 +9,19 @@ shard as of that moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from shared.domain import Hit, SearchFilter
 from shared.vector_store import laws
-from shared.vector_store.redis_store.codec import Excerpt, decode_embeddings, decode_excerpt
+from shared.vector_store.redis_store.codec import Excerpt, decode_embeddings
 from shared.vector_store.redis_store.failures import GenerationGone
-from shared.vector_store.redis_store.filters import expression
+from shared.vector_store.redis_store.filters import element_test, expression
 from shared.vector_store.redis_store.keys import Command
 from shared.vector_store.redis_store.library import ask
 from shared.vector_store.redis_store.plan import Plan, Way, choose, count_commands, gather_bounds
@@ -68,9 +71,13 @@ class _Shard:
     candidates: list[_Candidate] = field(default_factory=list)
     done: bool = False
     changed_limit: int = _CHANGED_AT_ONCE
-    seq: bytes = b"0"
+    seq: int = 0
     found: dict[str, float] = field(default_factory=dict)
-    """Chunk id to its quantised cosine, as ``VSIM`` gave them."""
+    """Chunk id to cosine, as far as it is known before the documents are."""
+    sighted: bool = False
+    """Whether ``found`` is worth being judged; else another way has to be tried."""
+    exhausted: bool = False
+    """Whether ``found`` is all there was to find."""
 
 
 class Search:
@@ -98,53 +105,81 @@ class Search:
         first_count = 2 * self._top_k + 8
         shards = [_Shard(tag, choose(self._where, sizes[tag]), first_count) for tag in self._tags]
         while pending := [shard for shard in shards if not shard.done]:
-            self._gather([shard for shard in pending if shard.plan.way is Way.GATHER])
-            self._look([shard for shard in pending if shard.plan.way is not Way.GATHER])
+            self._find(pending)
+            self._fetch([shard for shard in pending if shard.sighted])
         best = sorted(chain.from_iterable(shard.candidates for shard in shards))[: self._top_k]
         return [candidate.hit() for candidate in best]
 
-    def _gather(self, shards: Sequence[_Shard]) -> None:
-        if not shards or self._where is None:
-            return
-        bounds = gather_bounds(self._where)
-        replies = self._servers.run({shard.tag: [ask("gather", shard.tag, *bounds)] for shard in shards})
+    def _find(self, shards: Sequence[_Shard]) -> None:
+        """The candidates of each shard, and the sequence number that they are newer than."""
+        replies = self._servers.run({shard.tag: self._look(shard) for shard in shards})
         for shard in shards:
-            too_many, excerpts = replies[shard.tag][0]
-            if too_many:
-                shard.plan = Plan(Way.SCAN)
-                continue
-            shard.candidates = self._ranked(decode_excerpt(excerpt) for excerpt in excerpts)
-            shard.done = True
+            if shard.plan.way is Way.GATHER:
+                self._take_gathered(shard, *replies[shard.tag][0])
+            else:
+                self._take_similar(shard, *replies[shard.tag])
 
-    def _look(self, shards: Sequence[_Shard]) -> None:
-        replies = self._servers.run({shard.tag: self._similar(shard) for shard in shards})
-        for shard in shards:
-            (seq,), found = replies[shard.tag]
-            if seq is None:
-                raise GenerationGone("the shard has no state")
-            shard.seq = seq
-            shard.found = {
-                element.decode(): 2 * float(score) - 1
-                for element, score in zip(found[::2], found[1::2], strict=True)
-            }
-        replies = self._servers.run({shard.tag: [self._fetch(shard)] for shard in shards})
-        for shard in shards:
-            self._judge(shard, *replies[shard.tag][0])
-
-    def _similar(self, shard: _Shard) -> list[Command]:
+    def _look(self, shard: _Shard) -> list[Command]:
+        if shard.plan.way is Way.GATHER and self._where:
+            return [ask("gather", shard.tag, *gather_bounds(self._where))]
         command: list[str | bytes | int] = ["VSIM", f"{shard.tag}:v", "FP32", self._query.tobytes()]
         command += ["WITHSCORES", "COUNT", shard.count]
         if shard.plan.way is Way.SCAN:
             command.append("TRUTH")
-        elif self._expression:
-            command += ["EF", 2 * shard.count, "FILTER-EF", shard.plan.effort]
         else:
             command += ["EF", self._ef]
         if self._expression:
             command += ["FILTER", self._expression]
+            if shard.plan.way is Way.GRAPH:
+                command += ["FILTER-EF", shard.plan.effort]
         return [("HMGET", f"{shard.tag}:state", "seq"), tuple(command)]
 
-    def _fetch(self, shard: _Shard) -> Command:
+    def _take_similar(self, shard: _Shard, state: Sequence[Any], found: Sequence[bytes]) -> None:
+        if state[0] is None:
+            raise GenerationGone("the shard has no state")
+        shard.seq = int(state[0])
+        shard.found = {
+            element.decode(): 2 * float(score) - 1
+            for element, score in zip(found[::2], found[1::2], strict=True)
+        }
+        shard.exhausted = len(shard.found) < shard.count
+        if shard.exhausted and shard.plan.way is Way.GRAPH:
+            shard.plan = Plan(Way.SCAN)  # the walk lost its way, or its effort was too small for the filter
+            shard.sighted = False
+        else:
+            shard.sighted = True
+
+    def _take_gathered(self, shard: _Shard, too_many: int, *gathered: Any) -> None:
+        if too_many:
+            shard.plan = Plan(Way.SCAN)
+            shard.sighted = False
+            return
+        shard.seq, documents, blob = gathered
+        chunk_ids, passing = self._passing(json.loads(documents))
+        scores = laws.cosine(decode_embeddings([blob], len(self._query)), self._query)
+        places = np.flatnonzero(passing)
+        best = places[np.argsort(-scores[places], kind="stable")[: shard.count]].tolist()
+        shard.found = {chunk_ids[place]: float(scores[place]) for place in best}
+        shard.exhausted = len(places) <= shard.count
+        shard.sighted = True
+
+    def _passing(self, documents: Sequence[tuple[str, str, str]]) -> tuple[list[str], list[bool]]:
+        """Each gathered chunk's id, and whether it satisfies the filter."""
+        test = element_test(self._where or SearchFilter())
+        chunk_ids: list[str] = []
+        passing: list[bool] = []
+        for document_id, attributes, ordinals in documents:
+            names = [f"{document_id}#{ordinal}" for ordinal in ordinals.split(",")]
+            chunk_ids += names
+            passing += [test(json.loads(attributes))] * len(names)
+        return chunk_ids, passing
+
+    def _fetch(self, shards: Sequence[_Shard]) -> None:
+        replies = self._servers.run({shard.tag: [self._candidates(shard)] for shard in shards})
+        for shard in shards:
+            self._judge(shard, *replies[shard.tag][0])
+
+    def _candidates(self, shard: _Shard) -> Command:
         wanted: dict[str, list[str]] = {}
         for chunk_id in shard.found:
             document_id, _, ordinal = chunk_id.rpartition("#")
@@ -157,16 +192,11 @@ class Search:
             shard.changed_limit *= 2
             return
         changed_ids = {document_id.decode() for document_id in changed}
-        shard.candidates = self._ranked(decode_excerpt(reply) for reply in replies)
+        shard.candidates = self._ranked([Excerpt(reply) for reply in replies])
         unchanged = [
-            candidate
-            for candidate in shard.candidates
-            if candidate.excerpt.document.document_id not in changed_ids
+            candidate for candidate in shard.candidates if candidate.excerpt.document_id not in changed_ids
         ]
-        exhausted = len(shard.found) < shard.count
-        if shard.plan.way is Way.GRAPH and exhausted:
-            shard.plan = Plan(Way.SCAN)  # the walk lost its way, or its effort was too small for the filter
-        elif exhausted or self._is_complete(shard, unchanged):
+        if shard.exhausted or self._is_complete(shard, unchanged):
             shard.done = True
         else:
             shard.count *= 4
@@ -178,12 +208,10 @@ class Search:
         if shard.plan.way is Way.GRAPH and shard.count >= _PATIENCE * (2 * self._top_k + 8):
             return True
         worst_hit = -shard.candidates[self._top_k - 1].negative_score
-        error = max(
-            abs(shard.found[candidate.chunk_id] + candidate.negative_score) for candidate in unchanged
-        )
+        error = max(abs(shard.found[each.chunk_id] + each.negative_score) for each in unchanged)
         return min(shard.found.values()) + _DOUBT * error + _NOISE < worst_hit
 
-    def _ranked(self, excerpts: Iterable[Excerpt]) -> list[_Candidate]:
+    def _ranked(self, excerpts: Sequence[Excerpt]) -> list[_Candidate]:
         matching = [
             excerpt for excerpt in excerpts if self._where is None or self._where.matches(excerpt.document)
         ]
@@ -192,7 +220,7 @@ class Search:
             return []
         scores = iter(laws.cosine(decode_embeddings(blobs, len(self._query)), self._query).tolist())
         return sorted(
-            _Candidate(-next(scores), f"{excerpt.document.document_id}#{ordinal}", excerpt, position)
+            _Candidate(-next(scores), f"{excerpt.document_id}#{ordinal.decode()}", excerpt, position)
             for excerpt in matching
             for position, ordinal in enumerate(excerpt.ordinals)
         )
