@@ -1,7 +1,8 @@
 """ONNX Runtime on an ONNX file.
 
-In a dynamically quantised file the scale of the activations is that of the whole batch, so an embedding
-depends a little on the texts that it is computed with.
+It turns the int8 weights of the bundled file into float32 when it loads them, and multiplies in float32. A
+file with dynamically quantised activations would give each batch one scale, so that an embedding depended on
+the texts that it is computed with.
 """
 
 from __future__ import annotations

@@ -60,8 +60,6 @@ class TestOpenVino(ModelContract):
 
 
 class TestOnnxRuntime(ModelContract):
-    batch_tolerance = 0.01  # the scale of its activations is that of the whole batch
-
     @pytest.fixture
     def embedder(self, onnx_embedder: Embedder) -> Embedder:
         return onnx_embedder
