@@ -11,7 +11,7 @@ Usage: ./start.sh [options]
   --local            run the services as processes on this machine (no Docker)
   --docker           run them in containers (not part of this version)
   --source SOURCE    auto (default), wikimedia, replay
-  --store STORE      faiss (default)
+  --store STORE      faiss (default); redis: the server or cluster at REDIS_URL, which is not started
   --llm LLM          llamacpp (default), extractive
   --scale processor=N
                      run N processors in one consumer group over one store; their metrics are on
@@ -45,7 +45,7 @@ while [ $# -gt 0 ]; do
       [ $# -ge 2 ] || fail "$1 needs a value" 2
       case $1 in
         --source) choose "$1" "$2" auto wikimedia replay && export SOURCE=$2 ;;
-        --store) choose "$1" "$2" faiss && export VECTOR_STORE=$2 ;;
+        --store) choose "$1" "$2" faiss redis && export VECTOR_STORE=$2 ;;
         --llm) choose "$1" "$2" llamacpp extractive && export LLM=$2 ;;
       esac
       shift

@@ -16,7 +16,7 @@ class LocalStackSettings(EnvironmentSettings):
     """Several stacks run side by side when their ports and ``DATA_DIR`` differ."""
 
     data_dir: Path = Path("./data")
-    vector_store: Literal["faiss"] = "faiss"  # "memory" cannot be shared by the processes of a stack
+    vector_store: Literal["faiss", "redis"] = "faiss"  # "memory" cannot be shared by a stack's processes
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
     api_host: str = "127.0.0.1"
     api_port: Port = 8000
