@@ -104,16 +104,30 @@ def test_nothing_waits_behind_a_search(file: Path) -> None:
 
 
 def test_each_change_is_applied_once_for_all_threads(file: Path) -> None:
-    follow = mock.Mock(side_effect=FollowingIndex.follow, autospec=True)
+    applied: list[str] = []
+    another = threading.Event()
+    follow, load = FollowingIndex.follow, FollowingIndex.load
+
+    def counted(name: str, real: Callable[..., None]) -> Callable[..., None]:
+        def call(*arguments: object) -> None:
+            applied.append(name)
+            another.wait(0.05)  # time for another thread to do the same, if nothing stops it
+            real(*arguments)
+
+        return call
+
     with contextlib.closing(opened(file)) as store, ThreadPoolExecutor(8) as pool:
         store.replace([embedded("a")])
         store.warm_up()
-        with mock.patch.object(FollowingIndex, "follow", lambda *arguments: follow(*arguments)):
+        with (
+            mock.patch.object(FollowingIndex, "follow", counted("follow", follow)),
+            mock.patch.object(FollowingIndex, "load", counted("load", load)),
+        ):
             for number in range(5):
                 store.replace([embedded(f"b{number}")])
                 found = list(pool.map(lambda _: len(store.search(axis(0), 99)), range(8)))
                 assert found == [number + 2] * 8
-    assert follow.call_count == 5
+    assert applied == ["follow"] * 5
 
 
 def test_another_kind_of_index_is_built_aside(file: Path) -> None:
@@ -144,12 +158,12 @@ def test_another_kind_of_index_is_built_aside(file: Path) -> None:
             assert is_exact(store)
             assert len(store.search(rows[0], 999)) == 399
             may_build.set()
-            store.warm_up()
-        assert not is_exact(store)
+            store._generation.settle()
         hits = store.search(rows[350], 999)
         assert hits[0].document_id == "d350"
         assert len(hits) == 399
         assert "d7" not in {hit.document_id for hit in hits}
+        assert not is_exact(store)
         truth = sorted(range(400), key=lambda i: -float(rows[i] @ rows[350]))
         expected = [f"d{i}" for i in truth if i != 7][:10]
         assert [hit.document_id for hit in store.search(rows[350], 10)] == expected

@@ -8,7 +8,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,29 @@ def test_every_call_goes_to_the_new_generation(file: Path) -> None:
         assert {hit.revision for hit in store.search(axis(0), 9)} == {2}
     with contextlib.closing(opened(file)) as store:
         assert names_in(store) == {"both"}
+
+
+FIRST_CALLS: dict[str, Callable[[FaissStore], object]] = {
+    "search": lambda store: names_in(store) == {"new"},
+    "get": lambda store: store.get("old") is None,
+    "content_hashes": lambda store: store.content_hashes(["old", "new"]).keys() == {"new"},
+    "changes": lambda store: [change.document_id for change in store.changes(None, 9).changes] == ["new"],
+    "stats": lambda store: store.stats().documents == 1,
+    "replace": lambda store: store.replace([embedded("old")]) == [WriteOutcome.APPLIED],
+    "delete": lambda store: store.delete("new", version(2)) is WriteOutcome.APPLIED,
+    "purge": lambda store: store.purge(None, 0) == 1,
+    "expire_tombstones": lambda store: store.expire_tombstones(timedelta(0)) == 0,
+    "flush": lambda store: store.flush() is None and store.current_file.name.endswith(".g1"),  # type: ignore[func-returns-value]
+}
+
+
+@pytest.mark.parametrize("name", FIRST_CALLS)
+def test_the_first_call_after_the_switch_follows(file: Path, name: str) -> None:
+    with contextlib.closing(opened(file)) as store:
+        store.replace([embedded("old")])
+        assert names_in(store) == {"old"}
+        rebuild(file, "new")
+        assert FIRST_CALLS[name](store)
 
 
 def test_generation_after_generation_leaves_one_behind(file: Path) -> None:

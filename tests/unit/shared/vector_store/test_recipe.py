@@ -116,8 +116,12 @@ def test_a_search_visits_more_lists_the_fewer_match(lists: int, share: float, vi
 
 def test_a_search_leaves_the_threads_of_others_alone() -> None:
     before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(2)
     rows = unit_rows(10, 8)
     index = IndexRecipe(BYTES, 8).create(rows)
     index.add(rows)
-    index.search(rows[0], 1, selector(np.ones(10, dtype=np.bool_)), 1.0)
-    assert faiss.omp_get_max_threads() == before
+    try:
+        index.search(rows[0], 1, selector(np.ones(10, dtype=np.bool_)), 1.0)
+        assert faiss.omp_get_max_threads() == 2
+    finally:
+        faiss.omp_set_num_threads(before)

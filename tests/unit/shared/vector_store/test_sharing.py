@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from shared.vector_store.faiss_store.sharing import SharedLock
+from tests.support.processes import wait_until
 
 PATIENCE = 30.0
 
@@ -36,15 +37,17 @@ def test_nobody_shares_what_one_has_alone() -> None:
             inside[kind] -= 1
 
     def share() -> None:
-        for _ in range(500):
+        for _ in range(100):
             with lock.shared():
                 enter("sharing")
+                time.sleep(0.000_1)  # lets the others in, if nothing else keeps them out
                 leave("sharing")
 
     def change() -> None:
-        for _ in range(500):
+        for _ in range(100):
             with lock.exclusive():
                 enter("alone")
+                time.sleep(0.000_1)
                 leave("alone")
 
     with ThreadPoolExecutor(4) as pool:
@@ -67,8 +70,7 @@ def test_who_wants_it_alone_goes_before_those_that_come_later() -> None:
     with ThreadPoolExecutor(2) as pool:
         with lock.shared():
             waiting = pool.submit(alone)
-            while not lock._alone:
-                time.sleep(0.001)
+            wait_until(lambda: bool(lock._alone) or "alone" in order, PATIENCE, "somebody wants it alone")
             after = pool.submit(later)
             order.append("first leaves")
         waiting.result(PATIENCE)
