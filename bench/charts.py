@@ -1,7 +1,8 @@
-"""``python -m bench.charts``: what ``bench.search`` measured, as a picture in ``docs/search-cost.svg``.
+"""``python -m bench.charts``: what the search benchmarks measured, into ``docs/``.
 
-Two panels over the number of chunks (logarithmic): the 95th percentile of a search's time (logarithmic), and
-recall@10. One colour for each store, one dash for each filter.
+Tables go into ``docs/stores.md``, between the comments that say so, and a picture to
+``docs/search-cost.svg``. Two panels over the number of chunks (logarithmic): the 95th percentile of a
+search's time (logarithmic), and recall@10. One colour for each store, one dash for each filter.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from bench.results import Results
+from bench.results import Results, search_tables, visibility_table, with_block
 from bench.stack import ROOT
 from shared.settings import VectorStoreSettings
 
@@ -60,10 +61,10 @@ def drawing(results: Results) -> str:
     parts = [
         *_panel("Time of a search, p95", left, time_axis, sizes, _time_ticks(time_axis)),
         *_panel("recall@10 against exact search", right, recall_axis, sizes, _recall_ticks(lowest)),
-        *_target(left, time_axis, _TARGET_MS, "target without filter at 100k: 10 ms"),
-        *_target(right, recall_axis, _TARGET_RECALL, "target: .98"),
         *_curves(entries, left, time_axis, "p95"),
         *_curves(entries, right, recall_axis, "recall"),
+        *_target(left, time_axis, _TARGET_MS, "target without filter at 100k: 10 ms"),
+        *_target(right, recall_axis, _TARGET_RECALL, "target: .98"),
         *_legend(list(entries)),
     ]
     return "\n".join(
@@ -136,7 +137,7 @@ def _legend(stores: Sequence[str]) -> Iterator[str]:
     for row, store in enumerate(stores):
         height = _BOTTOM + 64 + 22 * row
         for column, (case, dash) in enumerate(DASHES.items()):
-            place = 70 + 220 * column
+            place = 70 + 260 * column
             yield _line(place, height, place + 34, height, COLOURS[store], dash=dash, width=2)
             yield _text(f"{NAMES[store]}, {_CASE_NAMES[case]}", place + 42, height + 4)
 
@@ -162,24 +163,25 @@ def _text(
 ) -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}" '
-        f'fill="{colour}">{escape(text)}</text>'
+        f'fill="{colour}" stroke="{_PAPER}" stroke-width="3" paint-order="stroke">{escape(text)}</text>'
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument(
-        "--results", type=Path, default=VectorStoreSettings().data_dir / "bench" / "search.json"
-    )
-    parser.add_argument("--picture", type=Path, default=ROOT / "docs" / "search-cost.svg")
+    parser.add_argument("--results", type=Path, default=VectorStoreSettings().data_dir / "bench")
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     arguments = parser.parse_args()
-    results = Results(arguments.results)
-    if not any(results.of(store) for store in COLOURS):
-        raise SystemExit(
-            f"{arguments.results}: nothing measured yet; run python -m bench.search --store faiss"
-        )
-    arguments.picture.write_text(drawing(results), "utf-8")
-    print(arguments.picture)
+    searches = Results(arguments.results / "search.json")
+    if not searches.everything():
+        raise SystemExit(f"{arguments.results}: nothing there; run python -m bench.search --store faiss")
+    (arguments.docs / "search-cost.svg").write_text(drawing(searches), "utf-8")
+    page = arguments.docs / "stores.md"
+    text = with_block(page.read_text("utf-8"), "bench.search", search_tables(searches))
+    visibility = Results(arguments.results / "visibility.json")
+    if visibility.everything():
+        text = with_block(text, "bench.visibility", visibility_table(visibility))
+    page.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

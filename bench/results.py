@@ -1,4 +1,4 @@
-"""What ``bench.search`` measured: kept as JSON from run to run, printed as a table."""
+"""What the search benchmarks measured: kept as JSON from run to run, shown as tables."""
 
 from __future__ import annotations
 
@@ -31,29 +31,57 @@ class Results:
         entries = [entry for entry in self._entries.values() if entry["store"] == store]
         return sorted(entries, key=lambda entry: int(entry["size"]))
 
-    def table(self) -> str:
-        """Markdown."""
-        return "\n".join(self._lines())
+    def everything(self) -> list[dict[str, Any]]:
+        return [entry for store in ("faiss", "redis") for entry in self.of(store)]
 
-    def _lines(self) -> Iterator[str]:
-        yield "| Store | chunks | case | p50 ms | p95 ms | p99 ms | recall@10 |"
-        yield "|---|---|---|---|---|---|---|"
-        for entry in (*self.of("faiss"), *self.of("redis")):
-            for case, row in _rows(entry):
-                times = " | ".join(f"{row[name]:.2f}" for name in ("p50", "p95", "p99"))
-                recall = f"{row['recall']:.4f}" if "recall" in row else ""
-                yield f"| {entry['store']} | {entry['size']:,} | {case} | {times} | {recall} |"
-        yield ""
-        yield "| Store | chunks | documents/s | start-up s | reader's MiB | Redis's MiB | search/bare |"
-        yield "|---|---|---|---|---|---|---|"
-        for entry in (*self.of("faiss"), *self.of("redis")):
-            redis = entry["redis_megabytes"]
-            yield (
-                f"| {entry['store']} | {entry['size']:,} | {entry['documents_per_second']:,.0f} "
-                f"| {entry['startup_seconds']:.2f} | {entry['reader_megabytes']:.0f} "
-                f"| {'' if redis is None else format(redis, '.0f')} "
-                f"| {entry['cases']['all']['ratio_to_bare']:.2f} |"
-            )
+
+def search_tables(results: Results) -> str:
+    """Markdown of what ``bench.search`` measured."""
+    lines = [
+        "| Store | chunks | search | p50 ms | p95 ms | p99 ms | recall@10 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for entry in results.everything():
+        for case, row in _rows(entry):
+            times = " | ".join(f"{row[name]:.2f}" for name in ("p50", "p95", "p99"))
+            recall = f"{row['recall']:.4f}" if "recall" in row else ""
+            lines.append(f"| {entry['store']} | {entry['size']:,} | {case} | {times} | {recall} |")
+    lines += [
+        "",
+        "| Store | chunks | documents/s | start-up s | reader's MiB | Redis's MiB | search/bare |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for entry in results.everything():
+        redis = entry["redis_megabytes"]
+        lines.append(
+            f"| {entry['store']} | {entry['size']:,} | {entry['documents_per_second']:,.0f} "
+            f"| {entry['startup_seconds']:.2f} | {entry['reader_megabytes']:.0f} "
+            f"| {'' if redis is None else format(redis, '.0f')} "
+            f"| {entry['cases']['all']['ratio_to_bare']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def visibility_table(results: Results) -> str:
+    """Markdown of what ``bench.visibility`` measured."""
+    lines = ["| Store | chunks | p50 ms | p95 ms | p99 ms | max ms | n |", "|---|---|---|---|---|---|---|"]
+    for entry in results.everything():
+        times = " | ".join(f"{entry[name]:.1f}" for name in ("p50", "p95", "p99", "max"))
+        lines.append(f"| {entry['store']} | {entry['size']:,} | {times} | {entry['n']} |")
+    return "\n".join(lines)
+
+
+def with_block(text: str, name: str, content: str) -> str:
+    """The text with ``content`` between its comments ``name`` and ``/name``.
+
+    :raises ValueError: it has none.
+    """
+    begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+    before, opening, rest = text.partition(begin)
+    _, closing, after = rest.partition(end)
+    if not opening or not closing:
+        raise ValueError(f"no {begin.strip()} … {end.strip()}")
+    return f"{before}{begin}{content}{end}{after}"
 
 
 def _key(store: str, size: int) -> str:

@@ -28,7 +28,7 @@ from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
 from bench.baselines import bare_search
 from bench.embeddings import Corpus, load_corpus
-from bench.results import Results, case_row, latencies
+from bench.results import Results, case_row, latencies, search_tables
 from bench.stores import CASES, StorePlace, documents_of, fill, resident_megabytes, steady_writer, store_place
 from shared.domain import SearchFilter
 from shared.embedder.factory import build_embedder
@@ -191,7 +191,7 @@ def main() -> None:
                 size,
                 measure(place, corpus.first(size), rounds=arguments.rounds, queries=arguments.queries),
             )
-    print(results.table())
+    print(search_tables(results))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ Three processes open one store. A writer replaces a marker document at a steady 
 returned the new revision. A third makes load: it writes other documents and searches, in threads. All read
 the same monotonic clock. A time is 0 where the search that found the revision returned before ``replace``
 did; else it holds the rest of the search that came too early, and the whole of the one that found it.
+
+The figures go to DATA_DIR/bench/visibility.json, from where ``python -m bench.charts`` takes them.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import numpy as np
 from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
 
 from bench.embeddings import Corpus, load_corpus
-from bench.statistics import spread
+from bench.results import Results, latencies, visibility_table
 from bench.stores import (
     NEWEST,
     StorePlace,
@@ -161,6 +163,7 @@ def main() -> None:
     parser.add_argument("--searches", type=float, default=40, help="other searches each second (default 40)")
     arguments = parser.parse_args()
     folder = VectorStoreSettings().data_dir / "bench"
+    results = Results(folder / "visibility.json")
     corpus = load_corpus(arguments.chunks, build_embedder(EmbedderSettings()), folder)
     for kind in arguments.stores.split(","):
         with (
@@ -175,7 +178,8 @@ def main() -> None:
                 writes=arguments.writes,
                 searches=arguments.searches,
             )
-        print(f"{kind:6} {arguments.chunks:,} chunks, committed -> found: {spread(times, 's')}")
+        results.put(kind, arguments.chunks, latencies(times))
+    print(visibility_table(results))
 
 
 if __name__ == "__main__":
