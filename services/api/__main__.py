@@ -69,6 +69,7 @@ def main(lifecycle: Lifecycle) -> None:
     if lifecycle.stop.is_set():
         return
 
+    probe = embedder.embed(["ready?"])[0]
     registry = CollectorRegistry()
     metrics = ApiMetrics(registry)
     app = create_app(
@@ -80,7 +81,8 @@ def main(lifecycle: Lifecycle) -> None:
             versions=VersionLedger(clock),
             readiness=Readiness(
                 {
-                    "store": store.stats,
+                    # The first search loads what the store keeps in memory, so that no user waits for it.
+                    "store": lambda: store.search(probe, 1),
                     "embedder": lambda: embedder.embed(["ready?"]),
                     "broker": lambda: ensure_topics(kafka, _BROKER_CHECK_SECONDS),
                 },

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -302,16 +301,3 @@ def test_threads_search_on_through_switches(file: Path) -> None:
             thread.join()
     if problems:
         raise problems[0]
-
-
-def test_a_store_of_the_version_before_is_taken_over(file: Path) -> None:
-    opened(file).close()
-    with contextlib.closing(sqlite3.connect(file)) as connection:
-        connection.execute("ALTER TABLE counters DROP COLUMN superseded_by")
-        connection.execute("PRAGMA user_version = 2")
-        connection.commit()
-    with contextlib.closing(opened(file)) as store:
-        store.replace([embedded("old")])
-        assert names_in(store) == {"old"}
-        rebuild(file, "new")
-        assert names_in(store) == {"new"}

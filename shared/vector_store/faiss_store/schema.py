@@ -17,8 +17,7 @@ from typing import Any
 from shared.errors import ConfigurationError, StoreDamaged, StoreMismatch
 from shared.vector_store.faiss_store.database import REBUILD_COMMAND, WriteConnection, damage
 
-SCHEMA_VERSION = 3
-_WITHOUT_SUCCESSOR = 2
+SCHEMA_VERSION = 2
 _APPLICATION_ID = 0x52414756  # "RAGV"
 
 # Six chunks of 384 float32 with their texts fill a page of this size; the default wastes a third.
@@ -183,10 +182,7 @@ def _check_kind(connection: sqlite3.Connection, file: Path) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
         raise StoreDamaged(damage(file, "an SQLite file of something else"))
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == _WITHOUT_SUCCESSOR:
-        connection.execute("ALTER TABLE counters ADD COLUMN superseded_by TEXT")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    elif version != SCHEMA_VERSION:
+    if version != SCHEMA_VERSION:
         raise StoreMismatch(
             f"FAISS_PATH={file}: has schema version {version}, this software reads {SCHEMA_VERSION}; "
             f"use the software that wrote it, or remove the file and run: {REBUILD_COMMAND} --from kafka"
