@@ -40,7 +40,7 @@ class EmbedderContract:
         texts = [f"{text} {number}" for number in range(12) for text in TEXTS[:5]]
         together = embedder.embed(texts)
         for row, text in enumerate(texts[:20]):
-            assert float(embedder.embed([text])[0] @ together[row]) > 0.9999, text
+            assert float(embedder.embed([text])[0] @ together[row]) > 0.999, text
 
     def test_deterministic(self, embedder: Embedder) -> None:
         assert np.array_equal(embedder.embed(TEXTS), embedder.embed(TEXTS))
