@@ -93,7 +93,7 @@ install_extra() {
   local extra=$1 begun=$SECONDS size
   case $extra in
     local) size='about 800 MB; once' ;;
-    dev) size='about 2.3 GB; once' ;;
+    dev) size='about 2.4 GB; once' ;;
     *) size='for EMBEDDER_BACKEND='"$extra" ;;
   esac
   if [ -f "$VENV/.installed-$extra" ]; then
