@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
+from tests.chaos.feeder import Feeder
 from tests.chaos.rig import Rig
 from tests.support.stack_processes import StackProcess
 
@@ -21,6 +22,7 @@ Fault = Callable[["Chaos"], Steps]
 
 _TURN = 0.05
 _BETWEEN_LEAVES = 3.0
+_FOR_ANSWERS = 1.0
 _SESSION = 6.0
 """Seconds: ``GROUP_SETTINGS``."""
 
@@ -28,8 +30,9 @@ _SESSION = 6.0
 class Chaos:
     """Used from one thread. Every kind of fault comes up in each round, in random order."""
 
-    def __init__(self, rig: Rig, rng: random.Random, pause: tuple[float, float]) -> None:
+    def __init__(self, rig: Rig, feeder: Feeder, rng: random.Random, pause: tuple[float, float]) -> None:
         self.rig = rig
+        self.feeder = feeder
         self.rng = rng
         self.notes: list[str] = []
         self.counts: dict[str, int] = {}
@@ -158,14 +161,28 @@ def kill_the_api(chaos: Chaos) -> Steps:
 
 
 def restart_the_broker(chaos: Chaos) -> Steps:
-    """By SIGTERM, in the middle of traffic: see ``durable_broker``."""
+    """Between two produce requests, which this broker needs: see ``durable_broker``. Fetches, commits and
+    heartbeats are cut off, and what is sent while it is away waits in the clients."""
     broker = chaos.rig.broker
     if not broker.process.wanted:
         return
-    broker.process.ask_to_stop()
-    chaos.note("SIGTERM broker")
-    while broker.process.alive:
-        yield 0.1
+    broker.process.wanted = False
+    chaos.feeder.pause()
+    while not chaos.feeder.idle:
+        yield 0.05
+    processors = [
+        process
+        for process in (*chaos.rig.processors, *chaos.rig.spares)
+        if process.alive and not process.frozen
+    ]
+    for process in processors:
+        process.freeze()
+    chaos.breathe(_FOR_ANSWERS)
+    broker.kill()
+    chaos.note("kill -9 broker")
+    for process in processors:
+        process.thaw()
+    chaos.feeder.resume()
     yield chaos.rng.uniform(0.2, 4)
     broker.start()
     chaos.note("the broker is back, with its data")

@@ -32,6 +32,9 @@ class Feeder(threading.Thread):
         self._abandon = threading.Event()
         self._counting = threading.Lock()
         self._acknowledged = 0
+        self._on_the_way = 0
+        self._may_send = threading.Event()
+        self._may_send.set()
         self.sent_again = 0
         self.failure: BaseException | None = None
 
@@ -43,8 +46,21 @@ class Feeder(threading.Thread):
         except (BrokerUnavailable, AssertionError) as error:
             self.failure = error
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is on the way to the broker, or will be."""
+        return not self.is_alive() or (not self._may_send.is_set() and self._on_the_way == 0)
+
+    def pause(self) -> None:
+        """Send nothing new until ``resume``."""
+        self._may_send.clear()
+
+    def resume(self) -> None:
+        self._may_send.set()
+
     def abandon(self) -> None:
         self._abandon.set()
+        self._may_send.set()
         self.join()
 
     def _feed(self, producer: Producer) -> None:
@@ -53,6 +69,7 @@ class Feeder(threading.Thread):
             if number % _BURST == 0:
                 if self._abandon.wait(max(0.0, due - time.monotonic())):
                     return
+                self._may_send.wait()
                 due += _BURST / self._rate
             self._send(producer, message)
 
@@ -61,12 +78,15 @@ class Feeder(threading.Thread):
         while self._acknowledged < len(self._messages) and not self._abandon.is_set():
             producer.flush(1.0)
             assert time.monotonic() < deadline, f"only {self._acknowledged} records were acknowledged"
+            self._may_send.wait()
             while not self._refused.empty():
                 self.sent_again += 1
                 self._send(producer, self._refused.get())
 
     def _send(self, producer: Producer, message: Message) -> None:
         record = OutgoingRecord(self._settings.topic, message.key, message.value)
+        with self._counting:
+            self._on_the_way += 1
         while not self._abandon.is_set():
             try:
                 producer.send(record, self._delivered(message))
@@ -79,8 +99,8 @@ class Feeder(threading.Thread):
         def delivered(error: Exception | None) -> None:
             if error is not None:
                 self._refused.put(message)
-                return
             with self._counting:
-                self._acknowledged += 1
+                self._on_the_way -= 1
+                self._acknowledged += error is None
 
         return delivered

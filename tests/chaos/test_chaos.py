@@ -73,9 +73,9 @@ def survive(kind: str, plan: Plan, folder: Path) -> None:
         broker = stack.enter_context(durable_broker(folder))
         store = stack.enter_context(store_under_test(kind, folder))
         rig = stack.enter_context(a_rig(folder, broker, store))
-        chaos = Chaos(rig, random.Random(seed), plan.pause)
+        feeder = Feeder(rig.kafka, messages, plan.rate)
+        chaos = Chaos(rig, feeder, random.Random(seed), plan.pause)
         with chaos.told_on_failure(f"CHAOS_SEED={seed} {kind}, in {folder}"):
-            feeder = Feeder(rig.kafka, messages, plan.rate)
             searcher = Searcher(rig.api_client, rig.kafka, questions, seed)
             feeder.start()
             searcher.start()

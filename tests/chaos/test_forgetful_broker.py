@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from tests.chaos.faults import Chaos
+from tests.chaos.feeder import Feeder
 from tests.chaos.judgement import check_contents, check_stats, contents_of
 from tests.chaos.rig import Rig, a_rig, an_oracle
 from tests.chaos.stores import opened, store_under_test
@@ -156,7 +157,7 @@ def survive(folder: Path, *, events: int, crashes: int, kill_producer: bool = Fa
         )
         stack.enter_context(killed_at_the_end(source, producer))
         rig.others += [producer]
-        chaos = Chaos(rig, rng, (1, 1))
+        chaos = Chaos(rig, Feeder(rig.kafka, (), 1), rng, (1, 1))
         replay = stack.enter_context(httpx.Client(base_url=replay_url, trust_env=False))
         with chaos.told_on_failure(f"CHAOS_SEED={seed}, in {folder}"):
             source.start()

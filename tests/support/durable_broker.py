@@ -2,8 +2,8 @@
 
 The durable one is the broker of local mode with its S3 storage, over a real object store on disk
 (SeaweedFS) in a process of its own. Topics, records, committed offsets, groups and producer sessions
-outlive a stop. Stop it with SIGTERM: of a SIGKILL in the middle of a produce request it remembers the
-sequence number but not always the records, and then takes their repetition for a duplicate.
+outlive a SIGKILL, but for one gap: a produce request that is cut short may have left its sequence number
+without its records, and its repetition is then taken for a duplicate. So let none be under way.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RestartableBroker:
 
 @contextlib.contextmanager
 def durable_broker(folder: Path) -> Iterator[RestartableBroker]:
-    """Its data are in ``folder`` and outlive a stop."""
+    """Its data are in ``folder`` and outlive a kill."""
     with _object_store(folder / "objects") as endpoint:
         environment = {
             "AWS_ENDPOINT": endpoint,

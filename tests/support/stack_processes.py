@@ -27,6 +27,7 @@ class StackProcess:
         """Whether it should be running; ``revive`` starts it again if it is not."""
         self._command = command
         self._environment = {**os.environ, **(environment or {})}
+        self.frozen = False
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
 
@@ -36,7 +37,7 @@ class StackProcess:
 
     def start(self) -> None:
         assert not self.alive, f"{self.name} is running already"
-        self.wanted = True
+        self.wanted, self.frozen = True, False
         self._started = time.monotonic()
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -76,9 +77,11 @@ class StackProcess:
 
     def freeze(self) -> None:
         """SIGSTOP: it keeps its connections, and does nothing until ``thaw``."""
+        self.frozen = True
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
+        self.frozen = False
         self._signal(signal.SIGCONT)
 
     def revive(self) -> int | None:
