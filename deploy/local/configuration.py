@@ -195,6 +195,6 @@ class Stack:
 
 
 def thread_counts(cores: int, processors: int = 1) -> dict[str, int]:
-    """OpenMP threads of one process of each service: embedding gets the cores, shared among the
+    """Threads of one process of each service: embedding gets the cores, shared among the
     processors; the API only what a question needs."""
     return {"processor": max(1, min(cores // processors, 8)), "api": 1 if cores <= 2 else 2}

@@ -47,8 +47,10 @@ def stack_programs(
         service = service_of(name)
         if service in _HAVE_METRICS_PORT:
             environment["METRICS_PORT"] = str(port)
-        if service in threads and "OMP_NUM_THREADS" not in given:
+        if service in threads and "OMP_NUM_THREADS" not in given:  # read by torch and by FAISS
             environment["OMP_NUM_THREADS"] = str(threads[service])
+            if "EMBEDDER_THREADS" not in given:
+                environment["EMBEDDER_THREADS"] = str(threads[service])
         return Program(name, [python, "-m", f"services.{service}"], environment)
 
     return [

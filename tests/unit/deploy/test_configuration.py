@@ -181,21 +181,26 @@ class TestSupervisorConfiguration:
     def test_ports_and_threads_go_to_their_service(self, tmp_path: Path) -> None:
         stack = stack_in(tmp_path, processor_metrics_port=7001, producer_metrics_port=7002)
         config = self.parsed(stack, "wikimedia")
-        assert config["program:processor"]["environment"] == 'METRICS_PORT="7001",OMP_NUM_THREADS="4"'
+        assert (
+            config["program:processor"]["environment"]
+            == 'METRICS_PORT="7001",OMP_NUM_THREADS="4",EMBEDDER_THREADS="4"'
+        )
         assert config["program:producer"]["environment"] == 'METRICS_PORT="7002"'
-        assert config["program:api"]["environment"] == 'OMP_NUM_THREADS="2"'
+        assert config["program:api"]["environment"] == 'OMP_NUM_THREADS="2",EMBEDDER_THREADS="2"'
 
     def test_each_processor_is_a_program_of_its_own(self, tmp_path: Path) -> None:
         config = self.parsed(stack_in(tmp_path, 2, processor_metrics_port=7001), "wikimedia")
         for name, port in (("processor", 7001), ("processor-2", 7002)):
             section = config[f"program:{name}"]
-            assert section["environment"] == f'METRICS_PORT="{port}",OMP_NUM_THREADS="2"'
+            assert section["environment"] == f'METRICS_PORT="{port}",OMP_NUM_THREADS="2",EMBEDDER_THREADS="2"'
             assert shlex.split(section["command"])[-1] == "services.processor"
             assert section["stdout_logfile"] == str(tmp_path / "logs" / f"{name}.log")
 
     def test_a_given_thread_count_wins(self, tmp_path: Path) -> None:
         config = self.parsed(stack_in(tmp_path), "wikimedia", OMP_NUM_THREADS="3")
         assert "environment" not in config["program:api"]
+        config = self.parsed(stack_in(tmp_path), "wikimedia", EMBEDDER_THREADS="3")
+        assert config["program:api"]["environment"] == 'OMP_NUM_THREADS="2"'
 
     def test_logs_are_rotated_and_groups_stopped(self, tmp_path: Path) -> None:
         for name in SERVICES:
