@@ -46,7 +46,8 @@ class Committer:
         """
         if self._flushing is None:
             offsets = self._ledger.done()
-            if offsets and self._clock.monotonic() >= self._next_flush:
+            # Nothing is taken in after a refusal, so that it must end even with nothing left to commit.
+            if (offsets or self._failed) and self._clock.monotonic() >= self._next_flush:
                 self._begin(offsets)
         elif self._flushing.done():
             self._end()

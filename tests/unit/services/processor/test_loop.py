@@ -257,6 +257,36 @@ def test_lost_writes_are_read_and_written_again(bench: Bench) -> None:
     assert bench.uncommitted() == []
 
 
+def test_writes_lost_after_a_flush_that_was_refused_do_not_block_it(bench: Bench) -> None:
+    """As a failover goes: first nobody answers, then the successor lacks writes."""
+    bench.commit_interval = 0.05
+    bench.store.flush_failures = [StoreUnavailable("away"), WritesLost("failover")]
+    bench.store.on_lost = bench.store.forget_unflushed
+    bench.send(an_event("a"))
+    with bench.running(bench.join()) as monitor:
+        wait_until(lambda: bench.sample("rag_store_writes_lost_total") == 1, TIMEOUT, "the loss")
+        wait_until(has(bench, "a"), TIMEOUT, "the document again")
+        wait_until(monitor.ready, TIMEOUT, "readiness")
+    assert bench.uncommitted() == []
+
+
+def test_a_flush_refused_before_all_partitions_were_lost_does_not_block_it(bench: Bench) -> None:
+    bench.commit_interval = 0.05
+    consumer = bench.join()
+    bench.store.flush_failures = [StoreUnavailable("away") for _ in range(1_000_000)]
+    bench.send(an_event("a"))
+    with bench.running(consumer) as monitor:
+        wait_until(lambda: bench.store.flushes > 0, TIMEOUT, "a flush")
+        wait_until(lambda: not monitor.ready(), TIMEOUT, "unreadiness")
+        consumer.expel()
+        assert bench.composer.told_to_forget.wait(TIMEOUT)
+        bench.store.flush_failures.clear()
+        wait_until(monitor.ready, TIMEOUT, "readiness")
+        bench.send(an_event("b"))
+        wait_until(has(bench, "b"), TIMEOUT, "the next document")
+    assert bench.uncommitted() == []
+
+
 def test_a_write_that_finds_writes_lost_is_not_merely_repeated(bench: Bench) -> None:
     bench.store.replace_failures = [WritesLost("failover")]
     bench.send(an_event("a"))
