@@ -12,6 +12,7 @@ from shared.messaging.dead_letter import DeadLetterQueue
 from shared.ports import DeliveryCallback, Producer
 
 _FLUSH_SECONDS = 10.0
+_REDUCED = "; only its origin is kept: too large for the dead letter topic"
 
 
 class Burial:
@@ -33,10 +34,10 @@ class Burial:
         for index in confirmed:
             poison[index].ticket.done = True
         too_large = {index for index, error in known.items() if isinstance(error, InvalidEvent)}
-        if poison and not confirmed and not any(poison[index].record.value for index in too_large):
+        if poison and not confirmed and not any(_is_reducible(poison[index]) for index in too_large):
             raise BrokerUnavailable(f"{len(poison)} dead letters were not confirmed")
         poison[:] = [
-            _origin_only(item) if index in too_large else item
+            _reduced(item) if index in too_large else item
             for index, item in enumerate(poison)
             if index not in confirmed
         ]
@@ -44,10 +45,15 @@ class Burial:
 
     def _send(self, item: Poison, on_delivery: DeliveryCallback) -> None:
         with record_span(item.record):
-            try:
-                self._enqueue(item, on_delivery)
-            except InvalidEvent:
-                self._enqueue(_origin_only(item), on_delivery)
+            while True:
+                try:
+                    self._enqueue(item, on_delivery)
+                except InvalidEvent:
+                    if not _is_reducible(item):
+                        raise
+                    item = _reduced(item)
+                else:
+                    return
 
     def _enqueue(self, item: Poison, on_delivery: DeliveryCallback) -> None:
         record = item.record
@@ -62,6 +68,13 @@ class Burial:
         )
 
 
-def _origin_only(item: Poison) -> Poison:
-    detail = f"{item.detail}; only its origin is kept: too large for the dead letter topic"
-    return replace(item, record=replace(item.record, value=None), detail=detail)
+def _is_reducible(item: Poison) -> bool:
+    return bool(item.record.value or item.record.key or item.record.headers)
+
+
+def _reduced(item: Poison) -> Poison:
+    """Without its value; where it had none, its origin alone."""
+    record = replace(item.record, value=None)
+    if not item.record.value:
+        record = replace(record, key=None, headers=())
+    return replace(item, record=record, detail=f"{item.detail.removesuffix(_REDUCED)}{_REDUCED}")

@@ -50,7 +50,7 @@ class FlakyProducer:
             if self.refusals > 0:
                 self.refusals -= 1
                 error = BrokerUnavailable("refused")
-            elif len(record.value or b"") > self.max_bytes:
+            elif len(record.key or b"") + len(record.value or b"") > self.max_bytes:
                 error = InvalidEvent(InvalidReason.TOO_LARGE, "the broker's limit is lower than ours")
             else:
                 self.sent.append(record)
@@ -265,6 +265,23 @@ def test_what_only_the_broker_finds_too_large_leaves_its_origin_and_blocks_nothi
     bench.run(b"{" * 20, b"{")
     assert sorted(record.value or b"" for record in bench.producer.sent) == [b"", b"{"]
     assert bench.counts() == {"invalid": 2}
+
+
+def test_a_key_that_does_not_fit_the_dead_letter_topic_is_left_out_too(bench: Bench) -> None:
+    """Whoever finds it too large, the client or the broker."""
+    broker = MemoryBroker(1, max_message_bytes=2)
+    producer = broker.producer()
+    burial = Burial(DeadLetterQueue(producer, "dlq", bench.metrics.dead_letters), producer)
+    assert burial.bury(read([a_ticket(b"{")], 1_000).poison) == 1
+    producer.close()
+    bench.producer.max_bytes = 2
+    bench.run(b"{")
+    for letter in (*broker.records("dlq"), *bench.producer.sent):
+        headers = dict(letter.headers)
+        assert (letter.key, letter.value) == (None, None)
+        assert headers["dlq.origin"] == b"documents/0@0"
+        assert headers["dlq.detail"].count(b"only its origin is kept") == 1
+    assert bench.counts() == {"invalid": 1}
 
 
 def test_long_work_goes_through_the_model_in_bounded_calls(bench: Bench) -> None:
