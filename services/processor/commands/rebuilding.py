@@ -77,7 +77,8 @@ class Rebuilder:
     def from_stored(self) -> Rebuilt:
         """:raises CursorExpired, WritesLost: start over with a new generation.
         :raises Stopped: nothing was changed."""
-        cursor = self._follow(None, "copying stored texts", self._patience(self._source.stats).documents)
+        present, cursor = self._survey()
+        self._copy_documents(self._reconcile(present), "copying stored texts")
         return Rebuilt(self._complete(cursor), self._filler.embedded)
 
     def from_log(self, log: DocumentLog, agree_to_drop: Callable[[int], bool] | None = None) -> Rebuilt:
@@ -108,7 +109,8 @@ class Rebuilder:
         return Rebuilt(stats, self._filler.embedded, len(missing) - dropped, dropped, log.unreadable)
 
     def _survey(self) -> tuple[dict[str, Change], str]:
-        """All that the current generation knows, and the cursor after it."""
+        """All that the current generation knows, and the cursor after it. At once, for a cursor that is
+        still among the old changes expires with the next tombstone of theirs."""
         present: dict[str, Change] = {}
         cursor: str | None = None
         with Progress("reading the index", "documents") as progress:
@@ -142,12 +144,12 @@ class Rebuilder:
 
     def _complete(self, cursor: str) -> StoreStats:
         deadline = self._clock.monotonic() + max(_CATCH_UP_SECONDS, self._clock.monotonic() - self._begun)
-        cursor = self._follow(cursor, "catching up", None, deadline)
+        cursor = self._follow(cursor, "catching up", deadline)
         self._purge()
-        self._target.flush()
+        self._patience(self._target.flush)
 
         def rest() -> None:
-            self._follow(cursor, "copying the rest", None)
+            self._follow(cursor, "copying the rest")
 
         return self._switch(rest)
 
@@ -164,20 +166,20 @@ class Rebuilder:
         check(self._stop)
         self._patience(self._rebuild.seal)
         copy_the_rest()
-        self._target.flush()
-        stats = self._target.stats()
+        self._patience(self._target.flush)
+        stats = self._patience(self._target.stats)
         check(self._stop)
         self._rebuild.switch()
         return stats
 
-    def _follow(self, cursor: str | None, what: str, total: int | None, deadline: float | None = None) -> str:
+    def _follow(self, cursor: str, what: str, deadline: float | None = None) -> str:
         """Copy what has changed since ``cursor``, to the end of the feed; with a ``deadline``, until little
         is left or it is reached, because writers may be faster than we are."""
         copied = 0
         with Progress(what, "documents") as progress:
             while True:
                 page = self._patience(partial(self._source.changes, cursor, _PAGE))
-                self._copy(page.changes, _shown(progress, copied, total))
+                self._copy(page.changes, _shown(progress, copied, None))
                 copied += len(page.changes)
                 cursor = page.cursor
                 if not page.changes:

@@ -329,12 +329,45 @@ def test_retention_holds_from_the_first_moment() -> None:
     assert contents(case.target).keys() == {"test:8", "test:9", "test:10"}
 
 
+@pytest.mark.parametrize("origin", ["stored", "kafka"])
+def test_tombstones_that_expire_meanwhile_do_not_undo_the_work(origin: str) -> None:
+    """As they do every minute, while a large index is copied for hours."""
+    case = Case()
+    case.commit(an_event(number, 1) for number in range(100))
+    case.commit([an_event(100, 1, op=Operation.DELETE)])
+    case.commit(an_event(number, 1) for number in range(101, 120))
+
+    def expire() -> None:
+        if case.filler.embedded:
+            case.source.expire_tombstones(timedelta(0))
+
+    case.source.meanwhile = expire
+    case.run(origin)
+    assert len(contents(case.target)) == 119
+    assert tombstones(case.source) == {}
+
+
 def test_a_store_that_is_away_for_a_moment_is_asked_again() -> None:
     case = Case()
     case.commit([an_event(1, 1)])
     case.source.failures = [StoreUnavailable("busy"), StoreUnavailable("busy")]
     case.run("stored")
     assert contents(case.target).keys() == {"test:1"}
+
+
+def test_a_flush_that_is_refused_for_a_moment_does_not_undo_the_work() -> None:
+    class Away(MemoryStore):
+        failures = 2
+
+        def flush(self) -> None:
+            if self.failures:
+                self.failures -= 1
+                raise StoreUnavailable("away")
+
+    case = Case(target=Away(NEW.dimension))
+    case.commit([an_event(1, 1)])
+    case.run("stored")
+    assert case.rebuild.current is case.target
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), CursorExpired("forgotten")])
