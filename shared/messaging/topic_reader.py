@@ -126,24 +126,27 @@ class TopicReader:
         """Every record up to the end, in order within each partition. An empty batch stands for a quarter
         of a second without one, so that the caller can look at its clock.
 
-        :raises BrokerUnavailable: nothing came for ``patience`` seconds.
+        :raises BrokerUnavailable: nothing came for ``patience`` seconds, without those that the caller took.
         :raises ConfigurationError: the topic was removed, or must not be read.
         """
-        last_answer = time.monotonic()
+        silent_for = 0.0
         problem = "it does not answer"
         while not self._progress.finished:
+            asked_at = time.monotonic()
             messages = self._messages(max_records)
             if not messages:
                 self._end_those_begun_beyond_their_end()
             records: list[Record] = []
+            answered = False
             for message in messages:
                 error = message.error()
                 if error is None or error.code() == KafkaError._PARTITION_EOF:
-                    last_answer = time.monotonic()
+                    answered = True
                     records += self._taken(message)
                 else:
                     problem = self._checked(error)
-            if time.monotonic() - last_answer > patience:
+            silent_for = 0.0 if answered else silent_for + time.monotonic() - asked_at
+            if silent_for > patience:
                 raise BrokerUnavailable(f"topic {self._topic!r} cannot be read to its end: {problem}")
             yield records
 

@@ -1,6 +1,82 @@
 from __future__ import annotations
 
-from shared.messaging.topic_reader import ReadProgress
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, TopicPartition
+
+from shared.errors import BrokerUnavailable
+from shared.messaging.topic_reader import ReadProgress, TopicReader
+
+
+@dataclass
+class Time:
+    seconds: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@dataclass
+class ScriptedMessage:
+    position: int
+    problem: KafkaError | None = None
+
+    def error(self) -> KafkaError | None:
+        return self.problem
+
+    def topic(self) -> str:
+        return "log"
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self.position
+
+    def key(self) -> bytes:
+        return b"key"
+
+    def value(self) -> bytes:
+        return b"value"
+
+    def headers(self) -> None:
+        return None
+
+    def timestamp(self) -> tuple[int, int]:
+        return TIMESTAMP_CREATE_TIME, 0
+
+
+@dataclass
+class ScriptedClient:
+    """Of two records; each poll without a message takes its whole timeout."""
+
+    time: Time
+    script: list[ScriptedMessage | None]
+    paused: list[TopicPartition] = field(default_factory=list)
+
+    def poll(self, timeout: float) -> ScriptedMessage | None:
+        message = self.script.pop(0)
+        if message is None:
+            self.time.seconds += timeout
+        return message
+
+    def consume(self, count: int, timeout: float) -> list[ScriptedMessage]:
+        del count, timeout
+        return []
+
+    def get_watermark_offsets(self, partition: TopicPartition, *, cached: bool) -> tuple[int, int]:
+        del partition, cached
+        return 0, 2
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused += partitions
+
+
+def reader_of(client: Any) -> TopicReader:
+    return TopicReader(client, "log", {0: 0})
 
 
 def read(progress: ReadProgress, offsets: list[int], high: int, partition: int = 0) -> list[int]:
@@ -57,3 +133,26 @@ def test_a_stale_watermark_does_not_hide_the_record_that_came() -> None:
 
 def test_no_partition_is_finished_at_once() -> None:
     assert ReadProgress({}).finished
+
+
+def test_the_time_that_the_caller_takes_is_not_the_brokers(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Time()
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
+    client = ScriptedClient(clock, [ScriptedMessage(0), None, ScriptedMessage(1)])
+    read_so_far: list[int] = []
+    for batch in reader_of(client).batches(patience=15.0):
+        read_so_far += [record.offset for record in batch]
+        clock.seconds += 60.0
+    assert read_so_far == [0, 1]
+
+
+@pytest.mark.parametrize("answer", [None, ScriptedMessage(0, KafkaError(KafkaError._TRANSPORT))])
+def test_a_broker_that_is_silent_or_only_complains_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, answer: ScriptedMessage | None
+) -> None:
+    clock = Time()
+    monkeypatch.setattr(time, "monotonic", clock.monotonic)
+    client = ScriptedClient(clock, [ScriptedMessage(0), *[answer, None] * 1_000])
+    with pytest.raises(BrokerUnavailable, match="'log' cannot be read to its end"):
+        list(reader_of(client).batches(patience=15.0))
+    assert 15.0 < clock.seconds < 16.0
