@@ -24,7 +24,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
+from tqdm import tqdm
 
 from bench.baselines import bare_search
 from bench.embeddings import Corpus, load_corpus

