@@ -150,9 +150,11 @@ def _decode_attributes(value: object) -> dict[str, AttributeValue]:
 def _attribute_problem(name: str, item: object) -> str | None:
     if not isinstance(item, (str, int, bool)):
         return "is neither string, integer nor boolean"
-    if isinstance(item, int):
-        return None if -(2**63) <= item < 2**63 else "does not fit into 64 bits"
-    return None if _is_encodable(name) and _is_encodable(item) else "holds a lone surrogate"
+    if not _is_encodable(name) or (isinstance(item, str) and not _is_encodable(item)):
+        return "holds a lone surrogate"
+    if isinstance(item, int) and not -(2**63) <= item < 2**63:
+        return "does not fit into 64 bits"
+    return None
 
 
 def _is_encodable(text: str) -> bool:

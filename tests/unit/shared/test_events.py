@@ -136,6 +136,7 @@ def test_bytes_that_are_no_event(value: bytes | None, reason: InvalidReason) -> 
         ({"document__attributes": "x"}, InvalidReason.INVALID_FIELD),
         ({"document__attributes": {"user": "\ud800"}}, InvalidReason.INVALID_FIELD),
         ({"document__attributes": {"\ud800": "Ada"}}, InvalidReason.INVALID_FIELD),
+        ({"document__attributes": {"\ud800": 1}}, InvalidReason.INVALID_FIELD),
         ({"document__attributes": {"size": 2**63}}, InvalidReason.INVALID_FIELD),
     ],
 )
