@@ -105,7 +105,8 @@ end
 --       and for each chunk in order of ordinals: ordinal hash text embedding ('' = reuse by hash)
 local function put(keys, args)
   local tag = keys[1]
-  local writer, previous, number, now, id, version, updated_at, content, text, attributes = unpack(args)
+  local writer, previous, number, now, id, version, updated_at, content, text, attributes =
+    unpack(args, 1, 10)  -- a long document has more arguments than Lua's stack has room for
   local operation = writer .. ':' .. number
   writable(tag)
   note(tag, writer, previous, number)

@@ -56,6 +56,20 @@ class ValueLaws:
         assert found(store, 9, SearchFilter(wikis=frozenset({value, "enwiki"}))) == ["a#0", "b#0"]
         assert found(store, 9, SearchFilter(wikis=frozenset({"enwiki"}), sources=frozenset({value}))) == []
 
+    def test_a_document_of_thousands_of_chunks(self, store: VectorStore) -> None:
+        rows = np.random.default_rng(5).standard_normal((2_500, DIMENSION)).astype(np.float32)
+        vectors = list(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        hashes = [f"h{ordinal}" for ordinal in range(len(vectors))]
+        item = embedded("a", 1, vectors=vectors, hashes=hashes)
+        assert store.replace([item]) == [APPLIED]
+        assert store.content_hashes(["a"]) == {"a": frozenset(hashes)}
+        stored = store.get("a")
+        assert stored is not None
+        assert stored.chunks == item.chunks
+        assert store.replace([embedded("a", 2, vectors=[None] * 2_500, hashes=hashes)]) == [APPLIED]
+        assert store.delete("a", version(3)) is APPLIED
+        assert store.stats().chunks == 0
+
     def test_many_values_in_one_filter(self, store: VectorStore) -> None:
         store.replace([embedded(f"d{i:03}", wiki=f"wiki'{i}", namespace=i) for i in range(60)])
         where = SearchFilter(
