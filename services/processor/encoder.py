@@ -24,7 +24,7 @@ class Encoder:
         """One for each work. ``None``: all of them were abandoned in the middle of a long text."""
         fresh = {item.chunk.content_hash: item for work in works for item in work.fresh}
         embeddings: dict[str, Embedding] = {}
-        for part in _parts(fresh.values(), self._max_tokens):
+        for part in bounded_parts(fresh.values(), self._max_tokens):
             if embeddings and all(work.ticket.abandoned for work in works):
                 return None
             self._metrics.embedding_batch_size.observe(len(part))
@@ -37,7 +37,8 @@ class Encoder:
         return documents
 
 
-def _parts(items: Iterable[EmbeddableChunk], max_tokens: int) -> Iterator[list[EmbeddableChunk]]:
+def bounded_parts(items: Iterable[EmbeddableChunk], max_tokens: int) -> Iterator[list[EmbeddableChunk]]:
+    """In order, each of at most ``max_tokens``, or of one item."""
     part: list[EmbeddableChunk] = []
     tokens = 0
     for item in items:

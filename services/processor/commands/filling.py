@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.processor.chunker import Chunker, EmbeddableChunk
 from services.processor.commands.patience import Patience
 from services.processor.commands.stopping import check
+from services.processor.encoder import bounded_parts
 from shared.domain import Document, Version, WriteOutcome
 from shared.ports import EmbeddedDocument, Embedder, VectorStore
 
@@ -116,22 +117,9 @@ class Filler:
 
     def _embed(self, chunks: Iterable[EmbeddableChunk]) -> dict[str, Embedding]:
         embeddings: dict[str, Embedding] = {}
-        for part in _parts(chunks, self._max_tokens):
+        for part in bounded_parts(chunks, self._max_tokens):
             check(self._stop)
             rows = self._embedder.embed([chunk.text for chunk in part])
             embeddings |= {chunk.chunk.content_hash: row for chunk, row in zip(part, rows, strict=True)}
             self.embedded += len(part)
         return embeddings
-
-
-def _parts(chunks: Iterable[EmbeddableChunk], max_tokens: int) -> Iterator[list[EmbeddableChunk]]:
-    part: list[EmbeddableChunk] = []
-    tokens = 0
-    for chunk in chunks:
-        if part and tokens + chunk.tokens > max_tokens:
-            yield part
-            part, tokens = [], 0
-        part.append(chunk)
-        tokens += chunk.tokens
-    if part:
-        yield part
