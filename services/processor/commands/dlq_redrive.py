@@ -97,7 +97,7 @@ class _Shipment:
         self._producer = producer
         self._target = target
         self._answers: queue.SimpleQueue[tuple[Place, Exception | None]] = queue.SimpleQueue()
-        self._last_answer = time.monotonic()
+        self._waiting_since = time.monotonic()
         self.sent: set[Place] = set()
         self.result = Redriven()
 
@@ -114,22 +114,23 @@ class _Shipment:
             )
         except InvalidEvent as error:
             self._answers.put((place, error))
+        self._waiting_since = time.monotonic()
         self._count()
 
     def wait(self) -> None:
         """For a moment.
 
-        :raises BrokerUnavailable: the broker has been silent for a minute.
+        :raises BrokerUnavailable: the broker has been silent for a minute since the last letter was sent.
         """
         self._producer.flush(_FLUSH_SECONDS)
         self._count()
-        if time.monotonic() - self._last_answer > _SILENCE_SECONDS:
+        if time.monotonic() - self._waiting_since > _SILENCE_SECONDS:
             raise BrokerUnavailable(f"{self.outstanding} of {len(self.sent)} letters were not confirmed")
 
     def _count(self) -> None:
         while not self._answers.empty():
             place, error = self._answers.get()
-            self._last_answer = time.monotonic()
+            self._waiting_since = time.monotonic()
             if error is None:
                 self.result.confirmed += 1
             else:

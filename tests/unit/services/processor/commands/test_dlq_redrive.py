@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import closing
 
 import pytest
 
+from services.processor.commands import dlq_redrive
 from services.processor.commands.dead_letters import ONLY_ORIGIN, SOURCE_EVENT, Place, dead_letter
 from services.processor.commands.dlq_redrive import Redriven, Selection, redrive, select_places, select_reason
 from services.processor.commands.dlq_show import NoSuchLetter
@@ -14,6 +16,7 @@ from shared.messaging.memory_broker import MemoryBroker, MemoryProducer
 from shared.ports import DeliveryCallback, OutgoingRecord
 from tests.support.memory_topic import MemoryTopic
 from tests.unit.services.processor.commands.letters import DLQ, an_outgoing_letter
+from tests.unit.services.processor.support import FakeClock
 
 STOP = threading.Event()
 TARGET = "documents"
@@ -142,3 +145,36 @@ def test_a_signal_while_it_waits_says_how_far_it_came(broker: MemoryBroker) -> N
         pytest.raises(Stopped, match=r"stopped; 10 of 20 letters were confirmed.*harmless"),
     ):
         redrive(MemoryTopic(broker, DLQ), selection.sendable, producer, TARGET, stop)
+
+
+class _UnhurriedProducer(MemoryProducer):
+    """``between`` passes before each letter; none is answered before the second flush."""
+
+    def __init__(self, broker: MemoryBroker, between: Callable[[], None]) -> None:
+        super().__init__(broker)
+        self._between = between
+        self._unanswered: list[DeliveryCallback] = []
+        self._flushes = 0
+
+    def send(self, record: OutgoingRecord, on_delivery: DeliveryCallback | None = None) -> None:
+        self._between()
+        super().send(record)
+        if on_delivery is not None:
+            self._unanswered.append(on_delivery)
+
+    def flush(self, timeout: float) -> int:
+        self._flushes += 1
+        while self._flushes > 1 and self._unanswered:
+            self._unanswered.pop()(None)
+        return len(self._unanswered)
+
+
+def test_the_time_that_the_letters_are_apart_is_not_the_brokers(
+    broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    monkeypatch.setattr(dlq_redrive, "time", clock)
+    selection = all_letters(broker)
+    with closing(_UnhurriedProducer(broker, lambda: clock.sleep(100.0))) as producer:
+        result = redrive(MemoryTopic(broker, DLQ), selection.sendable, producer, TARGET, STOP)
+    assert result.confirmed == 20
