@@ -29,12 +29,6 @@ _REFUSED_SETTING = (
     KafkaError.INVALID_SESSION_TIMEOUT,
     KafkaError.INVALID_GROUP_ID,
 )
-_NO_LONGER_OURS = (
-    KafkaError.ILLEGAL_GENERATION,
-    KafkaError.UNKNOWN_MEMBER_ID,
-    KafkaError.FENCED_INSTANCE_ID,
-    KafkaError.STALE_MEMBER_EPOCH,
-)
 
 
 def consumer_config(settings: KafkaSettings, client_id: str) -> dict[str, Any]:
@@ -108,11 +102,10 @@ class KafkaConsumer:
             self._client.committed(wanted, timeout=_COMMITTED_TIMEOUT)
             answers = self._client.commit(offsets=wanted, asynchronous=False)
         except KafkaException as error:
-            _refuse_commit(error.args[0])
-            return
+            raise _not_committed(error) from None
         for answer in answers or ():
             if answer.error is not None:
-                _refuse_commit(answer.error)
+                raise _not_committed(answer.error)
 
     def rewind(self) -> None:
         """What was never read from is at its committed offset already."""
@@ -261,7 +254,6 @@ def _vendor(partitions: Iterable[TopicPartition]) -> list[confluent_kafka.TopicP
     return [confluent_kafka.TopicPartition(partition.topic, partition.partition) for partition in partitions]
 
 
-def _refuse_commit(error: KafkaError) -> None:
-    if error.code() not in _NO_LONGER_OURS:
-        raise BrokerUnavailable(f"offsets were not committed ({describe(error)})")
-    log.info("not committed: the partitions have a new owner", extra={"error": describe(error)})
+def _not_committed(error: KafkaError | KafkaException) -> BrokerUnavailable:
+    """Also where a rebalance is the reason: it may leave the partitions here, and else ``poll`` tells."""
+    return BrokerUnavailable(f"offsets were not committed ({describe(error)})")

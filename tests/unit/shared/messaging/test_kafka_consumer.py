@@ -6,10 +6,11 @@ from typing import Any
 
 import confluent_kafka
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from shared.errors import BrokerUnavailable
 from shared.messaging.kafka_consumer import KafkaConsumer
+from shared.ports import TopicPartition
 
 
 class ScriptedMessage:
@@ -45,6 +46,7 @@ class ScriptedMessage:
 class ScriptedClient:
     def __init__(self, _config: dict[str, Any]) -> None:
         self.messages: list[ScriptedMessage] = []
+        self.commit_error: KafkaError | None = None
 
     def subscribe(self, _topics: list[str], **_callbacks: object) -> None: ...
 
@@ -54,6 +56,19 @@ class ScriptedClient:
     def consume(self, count: int, _timeout: float) -> list[ScriptedMessage]:
         taken, self.messages = self.messages[:count], self.messages[count:]
         return taken
+
+    def assignment(self) -> list[confluent_kafka.TopicPartition]:
+        return [confluent_kafka.TopicPartition("documents", 0)]
+
+    def committed(
+        self, partitions: list[confluent_kafka.TopicPartition], *, timeout: float
+    ) -> list[confluent_kafka.TopicPartition]:
+        del timeout
+        return partitions
+
+    def commit(self, **_offsets: object) -> None:
+        if self.commit_error is not None:
+            raise KafkaException(self.commit_error)
 
 
 def test_records_read_beside_an_error_are_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,3 +84,17 @@ def test_records_read_beside_an_error_are_not_lost(monkeypatch: pytest.MonkeyPat
     with pytest.raises(BrokerUnavailable):
         consumer.poll(10, 0.0)
     assert [record.offset for record in consumer.poll(10, 0.0)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "code", [KafkaError.ILLEGAL_GENERATION, KafkaError.STALE_MEMBER_EPOCH, KafkaError.REBALANCE_IN_PROGRESS]
+)
+def test_what_a_rebalance_refuses_is_not_taken_for_committed(
+    monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """The partition may stay with this member, and nothing may come on it for hours."""
+    monkeypatch.setattr(confluent_kafka, "Consumer", ScriptedClient)
+    consumer = KafkaConsumer({}, ["documents"], cooperative=True)
+    consumer._client.commit_error = KafkaError(code)  # type: ignore[attr-defined]
+    with pytest.raises(BrokerUnavailable, match="not committed"):
+        consumer.commit({TopicPartition("documents", 0): 5})
