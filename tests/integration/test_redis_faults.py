@@ -129,6 +129,19 @@ def test_a_killed_server_that_comes_back_has_all_or_says_what_it_lost(server: Re
         assert upstream.waits == 0, "the store itself waits for the server"
 
 
+def test_a_changed_chunk_keeps_its_new_vector_over_a_restart(server: RedisProcess) -> None:
+    """Exact scores would hide a vector of the text before; recall would not."""
+    with contextlib.closing(open_store(server.url)) as store:
+        store.replace([embedded("a", 1, vectors=[axis(0)])])
+        store.replace([embedded("a", 2, vectors=[axis(1)])])
+        store.flush()
+        server.restart()
+        key = f"{store._shards.tag_of('a')}:v"
+        with server.client() as client:
+            vector = client.execute_command("VEMB", key, "a#0")
+    assert [float(number) for number in vector] == pytest.approx(axis(1).tolist(), abs=0.02)
+
+
 def test_a_primary_that_fails_over_in_mid_write(cluster: RedisClusterProcesses) -> None:
     with contextlib.closing(open_store(cluster.url, redis_wait_replicas=1, redis_prefix="failover")) as store:
         upstream = Upstream(11, store)

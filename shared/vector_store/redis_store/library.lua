@@ -150,6 +150,8 @@ local function put(keys, args)
       redis.call('VSETATTR', tag .. ':v', element, attributes)
     else
       redis.call('HSET', document.key, 'e' .. ordinal, embedding)
+      -- Redis 8.2 keeps a VADD of an element that exists from replicas and from the append-only file.
+      if hash_at[ordinal] then redis.call('VREM', tag .. ':v', element) end
       redis.call('VADD', tag .. ':v', 'FP32', embedding, element, quantization, 'EF', BUILD_EF, 'M', LINKS,
         'SETATTR', attributes)
     end
