@@ -35,8 +35,8 @@ class ProcessorSettings(EnvironmentSettings):
     metrics_port: int = Field(default=9102, ge=1, le=65_535)
     chunk_tokens: int = Field(default=240, ge=32, le=8_192)
     chunk_overlap_tokens: int = Field(default=40, ge=0, validate_default=True)
-    batch_max_tokens: int = Field(default=4_096, ge=32, le=1_048_576)
-    batch_max_records: int = Field(default=256, ge=1, le=10_000)
+    batch_max_tokens: int = Field(default=8_192, ge=32, le=1_048_576)
+    batch_max_records: int = Field(default=512, ge=1, le=10_000)
     max_event_bytes: int = Field(default=1_048_576, ge=1_024)
     dlq_max_share: float = Field(default=0.5, gt=0, le=1)
     max_age: Annotated[Duration | None, BeforeValidator(_unlimited)] = None
