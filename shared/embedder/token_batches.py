@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from shared.embedder.onnx_files import OnnxFiles, Pooling, onnx_missing
+from shared.embedder.word_counts import WordCounts
 
 if TYPE_CHECKING:
     from shared.ports import Embeddings
@@ -30,14 +31,15 @@ class TokenBatch:
 
 
 class BatchTokenizer:
-    """Safe to call from several threads: nothing of the tokenizers changes after the constructor.
+    """Safe to call from several threads: the tokenizers do not change after the constructor.
 
     :raises ModelMissing: the tokenizer's file is damaged.
     """
 
     def __init__(self, files: OnnxFiles) -> None:
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads would cost more than they save
-        self._counting = _load(files)
+        self._whole = _load(files)
+        self._words = WordCounts(self._whole)
         self._cutting = _load(files)
         self._cutting.enable_truncation(files.max_tokens)
         self._max_tokens = files.max_tokens
@@ -46,12 +48,11 @@ class BatchTokenizer:
     @property
     def special_tokens(self) -> int:
         """How many the model wants around every text."""
-        return int(self._counting.num_special_tokens_to_add(False))
+        return int(self._whole.num_special_tokens_to_add(False))
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each whole text, without special ones."""
-        encodings = self._counting.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [len(encoding.ids) for encoding in encodings]
+        return self._words.count(texts)
 
     def batches(
         self, texts: Sequence[str], *, max_texts: int, max_tokens: int, multiple_of: int, shares: int
