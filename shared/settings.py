@@ -88,7 +88,7 @@ class VectorStoreSettings(EnvironmentSettings):
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", pattern=r"^(rediss?|unix)://")
     redis_password_file: Path | None = None
     redis_prefix: str = Field(default="rag", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
-    redis_shards: int = Field(default=1, ge=1, le=256)
+    redis_shards: int = Field(default=2, ge=1, le=256)
     redis_quantization: Literal["q8", "none"] = "q8"
     redis_ef: int = Field(default=400, ge=10, le=10_000)
     redis_wait_replicas: int = Field(default=0, ge=0, le=16)
