@@ -62,6 +62,9 @@ class OpenVinoSession:
             raise onnx_missing(files.setting, f"inputs {self._inputs}, outputs {shapes}")
         self._dimension = shapes[self._output][2].get_length()
         self._own = threading.local()
+        # What OpenVINO's Python layer sets up at its first call deadlocks when two threads make it together.
+        one = np.ones((1, 1), dtype=np.int64)
+        self.run(one, one)
 
     @property
     def workers(self) -> int:
