@@ -60,3 +60,25 @@ def test_it_uses_no_processor_while_it_waits(backend: str, tmp_path: Path) -> No
         "print(time.process_time() - before < 0.05)"
     )
     assert run(program, tmp_path, backend).stdout.splitlines()[-1] == "True"
+
+
+TOGETHER = """
+import faulthandler, sys, threading
+import numpy as np
+from shared.embedder.onnx_files import locate_onnx_files
+from shared.embedder.openvino_session import OpenVinoSession
+faulthandler.dump_traceback_later(30, exit=True)
+session = OpenVinoSession(locate_onnx_files("all-MiniLM-L6-v2"), 2)
+sys.setswitchinterval(1e-6)
+one, gate = np.ones((1, 8), dtype=np.int64), threading.Barrier(8)
+threads = [threading.Thread(target=lambda: (gate.wait(), session.run(one, one))) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_the_first_calls_of_several_threads_do_not_deadlock(tmp_path: Path) -> None:
+    """OpenVINO's Python layer sets itself up at its first call; most tries hang where threads share that."""
+    for _ in range(3):
+        done = run(TOGETHER, tmp_path, "openvino")
+        assert done.returncode == 0, done.stderr[-2_000:]
