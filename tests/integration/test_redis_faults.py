@@ -189,10 +189,11 @@ def test_writes_that_a_failover_lost_are_noticed(cluster: RedisClusterProcesses)
         upstream.assert_equal(store)
 
 
-def test_a_replica_that_does_not_confirm_is_waited_for(server: RedisProcess) -> None:
-    with contextlib.closing(
-        open_store(server.url, redis_wait_replicas=1, redis_timeout_seconds=1.0)
-    ) as store:
+def test_a_replica_that_does_not_confirm_is_waited_for(tmp_path: Path) -> None:
+    with (
+        redis_server(tmp_path, *WITHOUT_DISK) as server,
+        contextlib.closing(open_store(server.url, redis_wait_replicas=1, redis_timeout_seconds=3.0)) as store,
+    ):
         store.replace([embedded("a")])
         with pytest.raises(StoreUnavailable) as caught:
             store.flush()
