@@ -28,7 +28,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     log = tmp_path_factory.mktemp("broker") / "broker.log"
     with running(broker_command(port), log):
-        wait_until(lambda: accepts_connections(port), 15, f"broker on port {port} (log: {log})")
+        wait_until(lambda: accepts_connections(port), 60, f"broker on port {port} (log: {log})")
         yield f"127.0.0.1:{port}"
 
 

@@ -9,18 +9,22 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
 
 from shared.errors import StoreDamaged
+from shared.vector_store.faiss_store import retention
 from shared.vector_store.faiss_store.following import Follower
 from shared.vector_store.faiss_store.loading import FollowingIndex
 from shared.vector_store.faiss_store.ranking import Ranking
 from shared.vector_store.faiss_store.store import FaissStore
 from tests.contract.vector_store.builders import DIMENSION, ManualClock, axis, embedded, version
+from tests.support.stores import faiss_store
 
 PATIENCE = 60.0  # seconds, for what happens at once on a machine with nothing else to do
 
@@ -28,11 +32,6 @@ PATIENCE = 60.0  # seconds, for what happens at once on a machine with nothing e
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "store.sqlite"
-
-
-def opened(file: Path, **changed: object) -> FaissStore:
-    arguments = {"embedder_name": "test", "dimension": DIMENSION, "busy_timeout": 30.0, **changed}
-    return FaissStore(file, **arguments)  # type: ignore[arg-type]
 
 
 def unit_rows(count: int, dimension: int = DIMENSION) -> np.ndarray:
@@ -79,7 +78,7 @@ def test_searches_run_at_the_same_time(file: Path) -> None:
         together.wait(PATIENCE)
         return fetch(*arguments)  # type: ignore[arg-type]
 
-    with contextlib.closing(opened(file)) as store, ThreadPoolExecutor(4) as pool:
+    with contextlib.closing(faiss_store(file)) as store, ThreadPoolExecutor(4) as pool:
         store.replace([embedded("a")])
         store.warm_up()
         with mock.patch.object(Ranking, "_rows", meet):
@@ -89,7 +88,7 @@ def test_searches_run_at_the_same_time(file: Path) -> None:
 
 def test_nothing_waits_behind_a_search(file: Path) -> None:
     """Least of all a search that has something new to find."""
-    with contextlib.closing(opened(file)) as store:
+    with contextlib.closing(faiss_store(file)) as store:
         store.replace([embedded("a", vectors=[axis(0)] * 3)])
         with held_search(store) as release:
             store.replace([embedded("a", 2), embedded("b")])
@@ -116,7 +115,7 @@ def test_each_change_is_applied_once_for_all_threads(file: Path) -> None:
 
         return call
 
-    with contextlib.closing(opened(file)) as store, ThreadPoolExecutor(8) as pool:
+    with contextlib.closing(faiss_store(file)) as store, ThreadPoolExecutor(8) as pool:
         store.replace([embedded("a")])
         store.warm_up()
         with (
@@ -146,7 +145,7 @@ def test_another_kind_of_index_is_built_aside(file: Path) -> None:
             return view.exact
 
     rows = unit_rows(400)
-    with contextlib.closing(opened(file, flat_up_to=100)) as store:
+    with contextlib.closing(faiss_store(file, flat_up_to=100)) as store:
         store.replace([embedded(f"d{i}", vectors=[rows[i]]) for i in range(50)])
         assert len(store.search(rows[0], 999)) == 50
         with mock.patch.object(Follower, "_build", wait_and_build):
@@ -174,7 +173,7 @@ def test_a_failed_build_leaves_the_old_index(file: Path, caplog: pytest.LogCaptu
         raise MemoryError("no room")
 
     rows = unit_rows(200)
-    with contextlib.closing(opened(file, flat_up_to=100)) as store:
+    with contextlib.closing(faiss_store(file, flat_up_to=100)) as store:
         store.replace([embedded(f"d{i}", vectors=[rows[i]]) for i in range(50)])
         store.search(rows[0], 1)
         with mock.patch.object(Follower, "_build", fail):
@@ -187,28 +186,29 @@ def test_a_failed_build_leaves_the_old_index(file: Path, caplog: pytest.LogCaptu
 
 
 def test_a_purge_of_many_lets_others_work_and_gives_the_space_back(file: Path) -> None:
-    """50,000 chunks go while one thread searches, one writes, and one looks up."""
+    """50,000 chunks go in steps: during each of them others read, and after each there is a pause in which
+    a writer that would not wait finds its turn."""
     dimension = 64
     rows = unit_rows(5_000, dimension)
     query = axis(0, dimension)
-    longest = {"search": 0.0, "replace": 0.0, "get": 0.0}
-    counts = dict.fromkeys(longest, 0)
-    problems: list[BaseException] = []
-    stop = threading.Event()
+    removed: list[int] = []
+    turns = count(1)
+    purge_step = retention.purge_step
 
-    def repeat(name: str, call: Callable[[int], object]) -> None:
-        try:
-            while not stop.is_set():
-                started = time.monotonic()
-                call(counts[name])
-                longest[name] = max(longest[name], time.monotonic() - started)
-                counts[name] += 1
-        except BaseException as error:  # noqa: BLE001 - raised again by the test's own thread
-            problems.append(error)
+    def step(*arguments: Any) -> int:
+        removed.append(purge_step(*arguments))
+        assert pool.submit(store.search, query, 1).result(PATIENCE)[0].document_id == "kept"
+        assert other.search(query, 1)[0].document_id == "kept"
+        assert other.get("kept") is not None
+        return removed[-1]
+
+    def pause(_seconds: float) -> None:
+        other.replace([embedded("new", next(turns), 10**6, vectors=[axis(1, dimension)])])
 
     with (
-        contextlib.closing(opened(file, dimension=dimension)) as store,
-        contextlib.closing(opened(file, dimension=dimension)) as other,
+        contextlib.closing(faiss_store(file, dimension=dimension)) as store,
+        contextlib.closing(faiss_store(file, dimension=dimension, busy_timeout=0.0)) as other,
+        ThreadPoolExecutor(1) as pool,
     ):
         for start in range(0, 5_000, 500):
             store.replace(
@@ -221,37 +221,23 @@ def test_a_purge_of_many_lets_others_work_and_gives_the_space_back(file: Path) -
         with store._generation.writer.outside_transaction() as connection:
             connection.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
         before = file.stat().st_size
-        calls: dict[str, Callable[[int], object]] = {
-            "search": lambda _: store.search(query, 10)[0],
-            "replace": lambda n: other.replace([embedded("new", n + 1, 10**6, vectors=[axis(1, dimension)])]),
-            "get": lambda _: other.get("kept"),
-        }
-        threads = [threading.Thread(target=repeat, args=item) for item in calls.items()]
-        for thread in threads:
-            thread.start()
-        assert store.purge(None, 2) >= 4_999
-        stop.set()
-        for thread in threads:
-            thread.join()
-        if problems:
-            raise problems[0]
-        assert min(counts.values()) >= 10, counts
-        assert max(longest.values()) < 5.0, longest
+        with mock.patch.object(retention, "purge_step", step), mock.patch.object(time, "sleep", pause):
+            assert store.purge(None, 2) == sum(removed) >= 4_999
+        assert max(removed) <= 500
+        assert next(turns) > len(removed)
         assert {hit.document_id for hit in store.search(query, 99)} == {"kept", "new"}
-    assert file.stat().st_size < before / 4
     assert file.stat().st_size < before / 4
 
 
 def test_expired_tombstones_give_their_space_back(file: Path) -> None:
     clock = ManualClock()
-    with contextlib.closing(opened(file, clock=clock)) as store:
+    with contextlib.closing(faiss_store(file, clock=clock)) as store:
         for start in range(0, 6_000, 1_000):
             store.replace([embedded(f"document-{i}") for i in range(start, start + 1_000)])
         store.purge(None, 0)
         clock.advance(days=1)
         before = file.stat().st_size
         assert store.expire_tombstones(timedelta(hours=1)) == 6_000
-    assert file.stat().st_size < before / 3
     assert file.stat().st_size < before / 3
 
 
@@ -264,7 +250,7 @@ def test_a_flush_reaches_the_disk_and_a_write_alone_does_not(file: Path) -> None
         fsync(descriptor)
 
     log = file.with_name(file.name + "-wal")
-    with contextlib.closing(opened(file)) as store, mock.patch.object(os, "fsync", record):
+    with contextlib.closing(faiss_store(file)) as store, mock.patch.object(os, "fsync", record):
         store.replace([embedded("a")])
         assert not synced
         store.flush()
@@ -278,8 +264,8 @@ def test_a_flush_reaches_the_disk_and_a_write_alone_does_not(file: Path) -> None
 
 def test_a_flush_needs_nobody_elses_leave(file: Path) -> None:
     with (
-        contextlib.closing(opened(file, busy_timeout=0.1)) as store,
-        contextlib.closing(opened(file)) as other,
+        contextlib.closing(faiss_store(file, busy_timeout=0.1)) as store,
+        contextlib.closing(faiss_store(file)) as other,
     ):
         store.replace([embedded("a")])
         with other._generation.writer.transaction():
@@ -290,7 +276,7 @@ def test_a_disk_that_fails_is_not_flushed(file: Path) -> None:
     def fail(_: int) -> None:
         raise OSError(5, "Input/output error")
 
-    with contextlib.closing(opened(file)) as store:
+    with contextlib.closing(faiss_store(file)) as store:
         store.replace([embedded("a")])
         with (
             mock.patch.object(os, "fsync", fail),

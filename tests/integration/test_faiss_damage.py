@@ -14,22 +14,18 @@ import pytest
 from shared.domain import Hit, StoredDocument
 from shared.errors import StoreDamaged
 from shared.ports import EmbeddedDocument
-from shared.vector_store.faiss_store.store import FaissStore
-from tests.contract.vector_store.builders import DIMENSION, axis, embedded, near_axis_0, version
+from tests.contract.vector_store.builders import axis, embedded, near_axis_0, version
+from tests.support.stores import faiss_store
 
 PAGE = 16_384
 CURE = "python -m services.processor rebuild --from kafka"
-
-
-def opened(file: Path) -> FaissStore:
-    return FaissStore(file, embedder_name="test", dimension=DIMENSION)
 
 
 @pytest.fixture(scope="module")
 def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some 60 pages; do not change it."""
     file = tmp_path_factory.mktemp("healthy") / "store.sqlite"
-    with contextlib.closing(opened(file)) as store:
+    with contextlib.closing(faiss_store(file)) as store:
         store.replace([document(number) for number in range(2_000)])
         for number in range(0, 2_000, 7):
             store.delete(f"d{number}", version(2))
@@ -54,7 +50,7 @@ def file(healthy: Path, tmp_path: Path) -> Path:
 
 
 def everything(file: Path) -> tuple[list[Hit], list[StoredDocument | None], list[str]]:
-    with contextlib.closing(opened(file)) as store:
+    with contextlib.closing(faiss_store(file)) as store:
         return (
             store.search(axis(0), 5_000),
             [store.get(f"d{number}") for number in range(2_000)],
@@ -73,7 +69,7 @@ def test_a_file_that_was_cut_is_refused_at_open(file: Path, kept: float) -> None
     with file.open("r+b") as stream:
         stream.truncate(int(file.stat().st_size * kept))
     with pytest.raises(StoreDamaged, match="cut") as caught:
-        opened(file)
+        faiss_store(file)
     assert_clear(caught.value, file)
 
 
@@ -121,7 +117,7 @@ def test_what_contradicts_itself_is_refused_at_open(file: Path, change: str) -> 
         connection.execute(change)
         connection.commit()
     with pytest.raises(StoreDamaged) as caught:
-        opened(file)
+        faiss_store(file)
     assert_clear(caught.value, file)
 
 
@@ -152,7 +148,7 @@ def test_damage_after_the_index_was_loaded_is_found_by_searches_and_writes(file:
             "SELECT rootpage FROM sqlite_master WHERE name = 'counters'"
         ).fetchone()
     # The view keeps the connection that has read all from the others.
-    with contextlib.closing(opened(file)) as store, store._generation.view() as (_, view):
+    with contextlib.closing(faiss_store(file)) as store, store._generation.view() as (_, view):
         with file.open("r+b") as stream:
             for page in range(1, file.stat().st_size // PAGE):
                 if page + 1 != counters:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,21 +17,17 @@ from shared.settings import VectorStoreSettings
 from shared.vector_store.factory import begin_rebuild
 from shared.vector_store.faiss_store.store import FaissStore
 from tests.contract.vector_store.builders import DIMENSION, axis, embedded, version
-from tests.contract.vector_store.rebuilder import BEFORE_THE_SWITCH
-from tests.integration.test_faiss_processes import line_of, order, writer
+from tests.support.faiss_rebuilder import BEFORE_THE_SWITCH, rebuilder
+from tests.support.hammer import hammering
+from tests.support.store_writer import writer
+from tests.support.stores import faiss_store
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "python -m services.processor rebuild"
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "store.sqlite"
-
-
-def opened(file: Path, **changed: object) -> FaissStore:
-    arguments = {"embedder_name": "test", "dimension": DIMENSION, "busy_timeout": 20.0, **changed}
-    return FaissStore(file, **arguments)  # type: ignore[arg-type]
 
 
 def begun(file: Path, embedder_name: str = "test", dimension: int = DIMENSION) -> Rebuild:
@@ -49,21 +42,6 @@ def rebuild(file: Path, *names: str, **changed: object) -> None:
         running.switch()
 
 
-@contextlib.contextmanager
-def rebuilder(file: Path, death: str) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.contract.vector_store.rebuilder", str(file), death],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
 def names_in(store: FaissStore) -> set[str]:
     return {hit.document_id for hit in store.search(axis(0), 1_000)}
 
@@ -75,7 +53,7 @@ def files_beside(file: Path) -> set[str]:
 
 
 def test_every_call_goes_to_the_new_generation(file: Path) -> None:
-    with contextlib.closing(opened(file)) as store, contextlib.closing(opened(file)) as idle:
+    with contextlib.closing(faiss_store(file)) as store, contextlib.closing(faiss_store(file)) as idle:
         store.replace([embedded("old"), embedded("both", 3)])
         cursor = store.changes(None, 9).cursor
         rebuild(file, "new", "both")
@@ -90,7 +68,7 @@ def test_every_call_goes_to_the_new_generation(file: Path) -> None:
         assert idle.delete("new", version(2)) is WriteOutcome.APPLIED
         assert names_in(idle) == {"both"}
         assert {hit.revision for hit in store.search(axis(0), 9)} == {2}
-    with contextlib.closing(opened(file)) as store:
+    with contextlib.closing(faiss_store(file)) as store:
         assert names_in(store) == {"both"}
 
 
@@ -110,7 +88,7 @@ FIRST_CALLS: dict[str, Callable[[FaissStore], object]] = {
 
 @pytest.mark.parametrize("name", FIRST_CALLS)
 def test_the_first_call_after_the_switch_follows(file: Path, name: str) -> None:
-    with contextlib.closing(opened(file)) as store:
+    with contextlib.closing(faiss_store(file)) as store:
         store.replace([embedded("old")])
         assert names_in(store) == {"old"}
         rebuild(file, "new")
@@ -118,21 +96,21 @@ def test_the_first_call_after_the_switch_follows(file: Path, name: str) -> None:
 
 
 def test_generation_after_generation_leaves_one_behind(file: Path) -> None:
-    with contextlib.closing(opened(file)) as store:
+    with contextlib.closing(faiss_store(file)) as store:
         store.replace([embedded(f"d{number}", vectors=[axis(0)] * 20) for number in range(500)])
     big = file.stat().st_size
     for number in range(1, 4):
         rebuild(file, f"g{number}")
         assert files_beside(file) == {file.name, f"{file.name}.g{number}", f"{file.name}.rebuild-lock"}
-        with contextlib.closing(opened(file)) as store:
+        with contextlib.closing(faiss_store(file)) as store:
             assert names_in(store) == {f"g{number}"}
     assert file.stat().st_size < big / 4
 
 
 def test_who_slept_through_several_generations_finds_the_newest(file: Path) -> None:
-    with contextlib.closing(opened(file)) as first:
+    with contextlib.closing(faiss_store(file)) as first:
         rebuild(file, "g1")
-        with contextlib.closing(opened(file)) as second:
+        with contextlib.closing(faiss_store(file)) as second:
             assert names_in(second) == {"g1"}
             rebuild(file, "g2")
             rebuild(file, "g3")
@@ -146,26 +124,22 @@ def test_who_slept_through_several_generations_finds_the_newest(file: Path) -> N
 
 
 def test_processes_follow_the_switch_and_lose_no_write(file: Path) -> None:
-    with contextlib.closing(opened(file)) as store, writer("obey", file) as process:
-        order(process, "before 1")
+    with contextlib.closing(faiss_store(file)) as store, writer("obey", file) as process:
+        process.obey("before 1")
         with rebuilder(file, "wait") as other:
-            assert line_of(other) == "sealed"
+            assert other.line() == "sealed"
             assert names_in(store) == {"before"}  # readers go on
-            assert process.stdin
-            process.stdin.write("during 1\n")  # waits for the seal to end
-            process.stdin.flush()
-            assert other.stdin
-            other.stdin.write("\n")
-            other.stdin.flush()
-            assert other.wait(60) == 0
-        assert line_of(process) == "during 1"
+            process.tell("during 1")  # waits for the seal to end
+            other.tell("go on")
+            assert other.status() == 0
+        assert process.line() == "during 1"
         assert names_in(store) == {"new", "during"}
-        order(process, "after 1")
+        process.obey("after 1")
         assert names_in(store) == {"new", "during", "after"}
 
 
 def test_a_seal_stops_writers_and_ends_by_itself(file: Path) -> None:
-    with contextlib.closing(opened(file, busy_timeout=0.2)) as store:
+    with contextlib.closing(faiss_store(file, busy_timeout=0.2)) as store:
         store.replace([embedded("old")])
         with contextlib.closing(begun(file)) as running:
             with pytest.raises(StoreUnavailable, match="seal"):
@@ -178,11 +152,10 @@ def test_a_seal_stops_writers_and_ends_by_itself(file: Path) -> None:
         assert store.replace([embedded("a")]) == [WriteOutcome.APPLIED]
         running.close()
         with rebuilder(file, "wait") as process:
-            assert line_of(process) == "sealed"
+            assert process.line() == "sealed"
             with pytest.raises(StoreUnavailable):
                 store.replace([embedded("b")])
             process.kill()
-            process.wait(60)
         assert store.replace([embedded("b")]) == [WriteOutcome.APPLIED]
         assert names_in(store) == {"old", "a", "b"}
 
@@ -199,25 +172,25 @@ def test_a_seal_stops_writers_and_ends_by_itself(file: Path) -> None:
 def test_a_rebuild_may_die_anywhere(file: Path, death: str, generations: int) -> None:
     """From then on the store is wholly the old one or wholly the new one, for all; the next rebuild
     clears up."""
-    opened(file).close()
+    faiss_store(file).close()
     for _ in range(generations):
         rebuild(file)
-    with contextlib.closing(opened(file)) as store:
+    with contextlib.closing(faiss_store(file)) as store:
         store.replace([embedded("old")])
         assert names_in(store) == {"old"}
         with rebuilder(file, death) as process:
-            assert process.wait(60) == -signal.SIGKILL
+            assert process.status() == -signal.SIGKILL
         kept = {"old"} if death in BEFORE_THE_SWITCH else {"new"}
-        with contextlib.closing(opened(file)) as another:
+        with contextlib.closing(faiss_store(file)) as another:
             assert names_in(another) == kept
             another.replace([embedded("more")])
             assert names_in(store) == names_in(another) == kept | {"more"}
         store.replace([embedded("and more")])
-        with contextlib.closing(opened(file)) as another:
+        with contextlib.closing(faiss_store(file)) as another:
             assert names_in(another) == kept | {"more", "and more"}
         rebuild(file, "newest")
         assert names_in(store) == {"newest"}
-    with contextlib.closing(opened(file)) as store:
+    with contextlib.closing(faiss_store(file)) as store:
         assert names_in(store) == {"newest"}
         current = store.current_file.name
     assert files_beside(file) == {file.name, current, f"{file.name}.rebuild-lock"}
@@ -229,13 +202,13 @@ def test_one_at_a_time(file: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"FAISS_PATH=.*another rebuild"):
             begun(file)
         with rebuilder(file, "nowhere") as process:
-            assert process.wait(60) == 1
+            assert process.status() == 1
     with contextlib.closing(begun(file)) as running:
         assert running.target.stats().documents == 0
 
 
 def test_closing_without_a_switch_changes_nothing(file: Path) -> None:
-    with contextlib.closing(opened(file)) as store:
+    with contextlib.closing(faiss_store(file)) as store:
         store.replace([embedded("old")])
         running = begun(file)
         running.target.replace([embedded("new")])
@@ -248,10 +221,10 @@ def test_closing_without_a_switch_changes_nothing(file: Path) -> None:
 
 
 def test_another_embedder_takes_over(file: Path) -> None:
-    with contextlib.closing(opened(file)) as store:
+    with contextlib.closing(faiss_store(file)) as store:
         store.replace([embedded("a", vectors=[axis(0), axis(1)])])
         with pytest.raises(StoreMismatch) as refused:
-            opened(file, embedder_name="other", dimension=4)
+            faiss_store(file, embedder_name="other", dimension=4)
         assert str(refused.value).endswith(COMMAND)
         with contextlib.closing(begun(file, "other", 4)) as running:
             stored = running.source.get("a")
@@ -265,39 +238,29 @@ def test_another_embedder_takes_over(file: Path) -> None:
             with pytest.raises(StoreMismatch) as caught:
                 call()
             assert str(caught.value).endswith(COMMAND)
-    with contextlib.closing(opened(file, embedder_name="other", dimension=4)) as store:
+    with contextlib.closing(faiss_store(file, embedder_name="other", dimension=4)) as store:
         assert store.search(axis(1, 4), 1)[0].chunk_id == "a#1"
         assert store.stats().chunks == 2
 
 
 def test_threads_search_on_through_switches(file: Path) -> None:
     """Each search sees one generation, and never an older one than before."""
-    problems: list[BaseException] = []
-    stop = threading.Event()
 
-    def hammer(store: FaissStore) -> None:
+    def reader() -> Callable[[], None]:
         newest = 0
-        try:
-            while not stop.is_set():
-                names = names_in(store)
-                assert len(names) == 1, names
-                number = int(names.pop())
-                assert number >= newest
-                newest = number
-                store.stats()
-        except BaseException as error:  # noqa: BLE001 - raised again by the test's own thread
-            problems.append(error)
 
-    with contextlib.closing(opened(file)) as store:
+        def read() -> None:
+            nonlocal newest
+            [name] = names_in(store)
+            assert int(name) >= newest
+            newest = int(name)
+            store.stats()
+
+        return read
+
+    with contextlib.closing(faiss_store(file)) as store:
         store.replace([embedded("0")])
-        threads = [threading.Thread(target=hammer, args=(store,)) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for number in range(1, 6):
-            rebuild(file, str(number))
-            assert names_in(store) == {str(number)}
-        stop.set()
-        for thread in threads:
-            thread.join()
-    if problems:
-        raise problems[0]
+        with hammering(*(reader() for _ in range(3))):
+            for number in range(1, 6):
+                rebuild(file, str(number))
+                assert names_in(store) == {str(number)}

@@ -14,7 +14,7 @@ from shared.vector_store.redis_store import plan
 from shared.vector_store.redis_store.store import RedisStore, open_redis_store
 from tests.contract.vector_store.builders import at, embedded, version
 from tests.support.redis_server import WITHOUT_DISK, redis_server
-from tests.support.redis_writer import settings_for
+from tests.support.stores import redis_settings
 
 DOCUMENTS, DIMENSION = 6_500, 16
 _random = np.random.default_rng(20261123)
@@ -41,7 +41,7 @@ _documents = [item(number).document for number in range(DOCUMENTS)]
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisStore]:
     with redis_server(tmp_path_factory.mktemp("redis"), *WITHOUT_DISK) as server:
-        settings = settings_for(server.url, redis_shards=1)
+        settings = redis_settings(server.url, redis_shards=1)
         store = open_redis_store(settings, embedder_name="test", dimension=DIMENSION)
         store.replace([item(number) for number in range(DOCUMENTS)])
         yield store

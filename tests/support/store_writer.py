@@ -1,4 +1,6 @@
-"""A writer in a process of its own: ``python -m tests.contract.vector_store.writer MODE FILE [ARGUMENT]``.
+"""A writer in a process of its own: ``python -m tests.support.store_writer MODE PLACE [ARGUMENT]``.
+
+PLACE is a file for FAISS, or the URL of a Redis server.
 
 ``obey``     writes "ID REVISION" lines from its input, and answers each once it is durable.
 ``stream``   writes new documents until it is killed, and names each once it is durable.
@@ -8,31 +10,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from shared.ports import EmbeddedDocument, VectorStore
-from shared.vector_store.faiss_store.store import FaissStore
-from tests.contract.vector_store.builders import DIMENSION, axis, embedded
-
-SHUFFLED_IDS = [f"d{number}" for number in range(15)]
-NEWEST_REVISION = 12
+from shared.ports import VectorStore
+from tests.support.child import Child, child, say
+from tests.support.revisions import NEWEST_REVISION, SHUFFLED_IDS, revision_of
+from tests.support.stores import faiss_store, redis_store
 
 
-def open_store(file: Path) -> FaissStore:
-    return FaissStore(file, embedder_name="test", dimension=DIMENSION)
-
-
-def chunks_of(revision: int) -> int:
-    return 1 + revision % 5
-
-
-def revision_of(document_id: str, revision: int) -> EmbeddedDocument:
-    """The number of chunks follows from the revision, so that a reader can tell a mix."""
-    return embedded(document_id, revision, vectors=[axis(0)] * chunks_of(revision))
+def writer(mode: str, place: Path | str, *arguments: str) -> contextlib.AbstractContextManager[Child]:
+    return child("tests.support.store_writer", mode, str(place), *arguments)
 
 
 def obey(store: VectorStore) -> None:
@@ -64,11 +56,6 @@ def shuffle(store: VectorStore) -> None:
         store.replace([revision_of(*item) for item in batch])
 
 
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 MODES: dict[str, Callable[[VectorStore], None]] = {
     "obey": obey,
     "stream": stream,
@@ -76,7 +63,11 @@ MODES: dict[str, Callable[[VectorStore], None]] = {
     "shuffle": shuffle,
 }
 
+
+def opened(place: str) -> VectorStore:
+    return redis_store(place) if place.startswith("redis://") else faiss_store(Path(place))
+
+
 if __name__ == "__main__":
-    opened = open_store(Path(sys.argv[2]))
-    MODES[sys.argv[1]](opened)
-    opened.close()
+    with contextlib.closing(opened(sys.argv[2])) as store:
+        MODES[sys.argv[1]](store)

@@ -1,4 +1,4 @@
-"""A rebuild in a process of its own: ``python -m tests.contract.vector_store.rebuilder FILE DEATH``.
+"""A rebuild in a process of its own: ``python -m tests.support.faiss_rebuilder FILE DEATH``.
 
 The new generation holds document ``new``. The process kills itself at the point DEATH (``nowhere`` for
 none), or says ``sealed`` and then waits for a line of input.
@@ -17,6 +17,7 @@ from shared.settings import VectorStoreSettings
 from shared.vector_store.factory import begin_rebuild
 from shared.vector_store.faiss_store import leftovers, rebuild
 from tests.contract.vector_store.builders import DIMENSION, embedded
+from tests.support.child import Child, child, say
 
 BEFORE_THE_SWITCH = ("begun", "filled", "sealed", "uncommitted")
 """``committed``, ``signpost``, ``emptied`` and ``unlinked`` come after it."""
@@ -24,6 +25,10 @@ BEFORE_THE_SWITCH = ("begun", "filled", "sealed", "uncommitted")
 
 def die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def rebuilder(file: Path, death: str) -> contextlib.AbstractContextManager[Child]:
+    return child("tests.support.faiss_rebuilder", str(file), death)
 
 
 real_unlink = Path.unlink
@@ -55,8 +60,7 @@ def run(file: Path, death: str) -> None:
     running.seal()
     reach("sealed")
     if death == "wait":
-        sys.stdout.write("sealed\n")
-        sys.stdout.flush()
+        say("sealed")
         sys.stdin.readline()
     with mock.patch.object(*PATCHES[death]) if death in PATCHES else contextlib.nullcontext():
         running.switch()
