@@ -11,36 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from shared.errors import BrokerUnavailable
 from shared.messaging.kafka_consumer import KafkaConsumer
 from shared.ports import TopicPartition
-
-
-class ScriptedMessage:
-    def __init__(self, offset: int, error: KafkaError | None = None) -> None:
-        self._offset = offset
-        self._error = error
-
-    def error(self) -> KafkaError | None:
-        return self._error
-
-    def topic(self) -> str:
-        return "documents"
-
-    def partition(self) -> int:
-        return 0
-
-    def offset(self) -> int:
-        return self._offset
-
-    def key(self) -> bytes:
-        return b"key"
-
-    def value(self) -> bytes:
-        return b"value"
-
-    def headers(self) -> None:
-        return None
-
-    def timestamp(self) -> tuple[int, int]:
-        return (1, 0)
+from tests.support.scripted_message import ScriptedMessage
 
 
 class ScriptedClient:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, TopicPartition
+from confluent_kafka import KafkaError, TopicPartition
 
 from shared.errors import BrokerUnavailable
 from shared.messaging.topic_reader import ReadProgress, TopicReader
+from tests.support.scripted_message import ScriptedMessage
 
 
 @dataclass
@@ -17,36 +18,6 @@ class Time:
 
     def monotonic(self) -> float:
         return self.seconds
-
-
-@dataclass
-class ScriptedMessage:
-    position: int
-    problem: KafkaError | None = None
-
-    def error(self) -> KafkaError | None:
-        return self.problem
-
-    def topic(self) -> str:
-        return "log"
-
-    def partition(self) -> int:
-        return 0
-
-    def offset(self) -> int:
-        return self.position
-
-    def key(self) -> bytes:
-        return b"key"
-
-    def value(self) -> bytes:
-        return b"value"
-
-    def headers(self) -> None:
-        return None
-
-    def timestamp(self) -> tuple[int, int]:
-        return TIMESTAMP_CREATE_TIME, 0
 
 
 @dataclass
@@ -76,7 +47,7 @@ class ScriptedClient:
 
 
 def reader_of(client: Any) -> TopicReader:
-    return TopicReader(client, "log", {0: 0})
+    return TopicReader(client, "documents", {0: 0})
 
 
 def read(progress: ReadProgress, offsets: list[int], high: int, partition: int = 0) -> list[int]:
@@ -153,6 +124,6 @@ def test_a_broker_that_is_silent_or_only_complains_is_given_up(
     clock = Time()
     monkeypatch.setattr(time, "monotonic", clock.monotonic)
     client = ScriptedClient(clock, [ScriptedMessage(0), *[answer, None] * 1_000])
-    with pytest.raises(BrokerUnavailable, match="'log' cannot be read to its end"):
+    with pytest.raises(BrokerUnavailable, match="'documents' cannot be read to its end"):
         list(reader_of(client).batches(patience=15.0))
     assert 15.0 < clock.seconds < 16.0
