@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 
 from deploy.settings_catalogue import settings_classes
-from shared.errors import ConfigurationError
-from shared.settings import load_settings
+from shared.errors import ConfigurationError, RagError
+from shared.settings import VectorStoreSettings, load_settings
 
 _LAST_PORT = 65_535
 _FREE_BYTES_NEEDED = 500 * 1024**2
@@ -66,6 +66,18 @@ def data_dir_problems(data_dir: Path) -> list[str]:
         return [
             f"DATA_DIR={data_dir}: only {free // 1024**2} MB free, {_FREE_BYTES_NEEDED // 1024**2} MB needed"
         ]
+    return []
+
+
+def store_problems(settings: VectorStoreSettings) -> list[str]:
+    """The services would wait for a server that does not answer, which nobody here starts."""
+    if settings.vector_store == "redis":
+        from shared.vector_store.redis_store.store import connect
+
+        try:
+            connect(settings).close()
+        except RagError as error:
+            return [str(error)]
     return []
 
 

@@ -16,7 +16,13 @@ from deploy.local.api_key import ensure_api_key, read_api_key
 from deploy.local.broker import broker_command
 from deploy.local.configuration import Stack, read_environment
 from deploy.local.facts import as_started, read_facts, write_facts
-from deploy.local.preflight import data_dir_problems, port_problems, scale_problems, settings_problems
+from deploy.local.preflight import (
+    data_dir_problems,
+    port_problems,
+    scale_problems,
+    settings_problems,
+    store_problems,
+)
 from deploy.local.programs import stack_programs, supervisor_config
 from deploy.local.question import demo_question, expects_stories
 from deploy.local.settings import LocalStackSettings
@@ -27,7 +33,7 @@ from deploy.local.wait import StackWait
 from services.producer.settings import ProducerSettings
 from services.replay.settings import ReplaySettings
 from shared.errors import ConfigurationError
-from shared.settings import KafkaSettings, load_settings
+from shared.settings import KafkaSettings, VectorStoreSettings, load_settings
 
 
 def start(processors: int | None) -> None:
@@ -70,6 +76,7 @@ def _launch(stack: Stack, supervisor: Supervisor) -> dict[str, Any]:
     if stack_processes(stack):
         _say("Stopping what an earlier run left behind.")
         supervisor.shutdown()
+    _refuse(store_problems(load_settings(VectorStoreSettings)))
     source, why = choose_source(load_settings(ProducerSettings))
     _refuse(port_problems(stack.settings.api_host, stack.ports(source)))
     key = ensure_api_key(stack.key_file)

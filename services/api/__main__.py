@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import sys
 
 from opentelemetry import trace
@@ -16,6 +17,7 @@ from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
 from services.api.server import ApiServer, bind
 from services.api.settings import ApiSettings, check_event_limit
+from services.api.store_to_come import StoreToCome
 from services.api.versions import VersionLedger
 from shared.clock import SystemClock
 from shared.embedder.factory import build_embedder
@@ -25,6 +27,8 @@ from shared.messaging.factory import build_producer, ensure_topics
 from shared.observability.log import configure_logging
 from shared.observability.metrics import ApiMetrics
 from shared.observability.tracing import configure_tracing
+from shared.resilience.backoff import Backoff
+from shared.resilience.startup import Startup
 from shared.settings import (
     EmbedderSettings,
     KafkaSettings,
@@ -61,7 +65,7 @@ def main(lifecycle: Lifecycle) -> None:
     embedder = build_embedder(embedding)
     llm = build_llm(generation)
     lifecycle.on_close("llm", llm.close)
-    store = open_vector_store(storage, embedder_name=embedder.name, dimension=embedder.dimension)
+    store = StoreToCome()
     lifecycle.on_close("vector store", store.close)
     producer = build_producer(kafka, NAME)
     lifecycle.on_close("producer", producer.close)
@@ -101,7 +105,19 @@ def main(lifecycle: Lifecycle) -> None:
         "serving",
         extra={"host": settings.host, "port": settings.port, "embedder": embedder.name, "llm": llm.name},
     )
-    ApiServer(app, listener, settings).serve(lifecycle)
+    server = ApiServer(app, listener, settings)
+    server.start(lifecycle)
+    opened = Startup(lifecycle.stop, _new_backoff(), clock, server.check).wait_for(
+        "the vector store",
+        lambda: open_vector_store(storage, embedder_name=embedder.name, dimension=embedder.dimension),
+    )
+    if opened is not None:
+        store.arrive(opened)
+        server.serve(lifecycle)
+
+
+def _new_backoff() -> Backoff:
+    return Backoff(0.2, 5.0, random.Random())  # noqa: S311 - jitter
 
 
 if __name__ == "__main__":

@@ -62,15 +62,22 @@ class ApiServer:
         )
         self._thread = threading.Thread(target=self._run, name="http-server", daemon=True)
 
+    def start(self, lifecycle: Lifecycle) -> None:
+        """Serve from now on; drain as part of the lifecycle's close."""
+        self._thread.start()
+        lifecycle.on_close("http server", self._drain)
+
     def serve(self, lifecycle: Lifecycle) -> None:
-        """Until the lifecycle stops. Drains as part of its close.
+        """Until the lifecycle stops.
 
         :raises ConfigurationError: another process took the port after ``bind``.
         """
-        self._thread.start()
-        lifecycle.on_close("http server", self._drain)
         while self._thread.is_alive() and not lifecycle.stop.is_set():
             self._thread.join(_TURN_SECONDS)
+        self.check()
+
+    def check(self) -> None:
+        """:raises ConfigurationError: another process took the port after ``bind``."""
         if isinstance(self._failure, OSError):
             raise _cannot_listen(self._settings, self._failure)
         if self._failure is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import sys
-import threading
 
 from prometheus_client import CollectorRegistry
 
@@ -25,7 +24,6 @@ from services.processor.settings import ProcessorSettings
 from services.processor.writer import Writer
 from shared.clock import SystemClock
 from shared.embedder.factory import build_embedder
-from shared.errors import BrokerUnavailable
 from shared.lifecycle import Heartbeat, Lifecycle, run_service
 from shared.messaging.dead_letter import DeadLetterQueue
 from shared.messaging.factory import build_consumer, build_producer, ensure_topics
@@ -35,6 +33,7 @@ from shared.observability.metrics import ProcessorMetrics
 from shared.observability.tracing import configure_tracing
 from shared.ports import VectorStore
 from shared.resilience.backoff import Backoff
+from shared.resilience.startup import Startup
 from shared.settings import (
     EmbedderSettings,
     KafkaSettings,
@@ -60,23 +59,31 @@ def main(lifecycle: Lifecycle) -> None:
     configure_tracing("processor")
     registry, clock, heartbeat = CollectorRegistry(), SystemClock(), Heartbeat()
     metrics = ProcessorMetrics(registry)
+    startup = Startup(lifecycle.stop, _new_backoff(), clock, heartbeat.beat)
     monitors: list[Monitor] = []
-    health = HealthServer(
-        settings.metrics_host,
-        settings.metrics_port,
-        registry,
-        heartbeat,
-        lambda: bool(monitors) and monitors[0].ready(),
-    )
+
+    def obstacle() -> str | None:
+        if monitors:
+            return monitors[0].obstacle()
+        return f"waiting for {startup.waiting_for}" if startup.waiting_for else "starting"
+
+    health = HealthServer(settings.metrics_host, settings.metrics_port, registry, heartbeat, obstacle)
     health.start()
     lifecycle.on_close("health server", health.close)
 
     embedder = build_embedder(embedder_settings)
     chunker = build_chunker(settings, embedder)
-    store = open_vector_store(store_settings, embedder_name=embedder.name, dimension=embedder.dimension)
+    store = startup.wait_for(
+        "the vector store",
+        lambda: open_vector_store(store_settings, embedder_name=embedder.name, dimension=embedder.dimension),
+    )
+    if store is None:
+        return
     lifecycle.on_close("vector store", store.close)
+    startup.wait_for("the broker", lambda: ensure_topics(kafka, _TOPICS_TIMEOUT))
+    if lifecycle.stop.is_set():
+        return
 
-    _wait_for_topics(kafka, _new_backoff(), lifecycle.stop, heartbeat)
     producer = build_producer(kafka, "processor-dlq")
     lifecycle.on_close("kafka producer", producer.close)
     consumer = build_consumer(kafka, "processor")
@@ -125,22 +132,6 @@ def _new_backoff() -> Backoff:
 def _build_retention(settings: ProcessorSettings, store: VectorStore, metrics: ProcessorMetrics) -> Retention:
     policy = RetentionPolicy(settings.max_age, settings.max_chunks, settings.tombstone_age)
     return Retention(store, metrics, policy, random.Random())  # noqa: S311 - jitter
-
-
-def _wait_for_topics(
-    kafka: KafkaSettings, backoff: Backoff, stop: threading.Event, heartbeat: Heartbeat
-) -> None:
-    """The broker may still be starting."""
-    while not stop.is_set():
-        heartbeat.beat()
-        try:
-            ensure_topics(kafka, _TOPICS_TIMEOUT)
-        except BrokerUnavailable as error:
-            log.warning("waiting for the broker", extra={"error": str(error)})
-            stop.wait(backoff.next_delay())
-        else:
-            backoff.reset()
-            return
 
 
 def _run() -> int:

@@ -16,7 +16,7 @@ _STORE_SECONDS = 5.0
 
 
 class Monitor:
-    """``report`` belongs to the loop's thread; ``ready`` may be asked from any."""
+    """``report`` belongs to the loop's thread; ``obstacle`` may be asked from any."""
 
     def __init__(
         self,
@@ -35,9 +35,14 @@ class Monitor:
         self._partitions: frozenset[TopicPartition] = frozenset()
         self._store_usable = False
 
-    def ready(self) -> bool:
-        """Partitions are assigned, the store can be used, and records are taken in."""
-        return bool(self._partitions) and self._store_usable and not self._is_blocked()
+    def obstacle(self) -> str | None:
+        """Why it is not ready; ``None``: partitions are assigned, the store can be used, and records are
+        taken in."""
+        if not self._store_usable:
+            return "the vector store is away"
+        if self._is_blocked():
+            return "nothing is taken in: a dependency is away, or there were too many dead letters"
+        return None if self._partitions else "no partition is assigned"
 
     def report(self) -> None:
         """Refresh the gauges, each at its own pace."""

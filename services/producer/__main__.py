@@ -42,11 +42,12 @@ def main(lifecycle: Lifecycle) -> None:
     heartbeat = Heartbeat()
     current: list[Parts] = []
 
-    def ready() -> bool:
-        connected = bool(current) and current[0].stream.connected
-        return connected and broker_listens(kafka.bootstrap_servers)
+    def obstacle() -> str | None:
+        if not current or not current[0].stream.connected:
+            return "not connected to the source"
+        return None if broker_listens(kafka.bootstrap_servers) else "no broker listens"
 
-    health = HealthServer(settings.metrics_host, settings.metrics_port, registry, heartbeat, ready)
+    health = HealthServer(settings.metrics_host, settings.metrics_port, registry, heartbeat, obstacle)
     health.start()
     lifecycle.on_close("health server", health.close)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -31,11 +32,16 @@ class HealthServer:
         port: int,
         registry: CollectorRegistry,
         heartbeat: Heartbeat,
-        ready: Callable[[], bool],
+        obstacle: Callable[[], str | None],
     ) -> None:
+        """``obstacle``: why the service is not ready, or ``None``; anybody may ask for it, so it names no
+        address or path.
+
+        :raises ConfigurationError: the port cannot be had.
+        """
         self._metrics = make_wsgi_app(registry)
         self._heartbeat = heartbeat
-        self._ready = ready
+        self._obstacle = obstacle
         try:
             self._server = make_server(
                 host, port, self._handle, server_class=WSGIServer, handler_class=_QuietHandler
@@ -62,13 +68,16 @@ class HealthServer:
         if path == "/metrics":
             response: Iterable[bytes] = self._metrics(environ, start_response)
             return response
-        checks = {"/health/live": lambda: self._heartbeat.alive, "/health/ready": self._ready}
+        checks = {"/health/live": self._silence, "/health/ready": self._obstacle}
         check = checks.get(str(path))
         if check is None:
-            status, body = "404 Not Found", b'{"status":"not found"}'
-        elif check():
-            status, body = "200 OK", b'{"status":"ok"}'
+            status, body = "404 Not Found", {"status": "not found"}
+        elif (reason := check()) is None:
+            status, body = "200 OK", {"status": "ok"}
         else:
-            status, body = "503 Service Unavailable", b'{"status":"unavailable"}'
+            status, body = "503 Service Unavailable", {"status": "unavailable", "reason": reason}
         start_response(status, [("Content-Type", "application/json")])
-        return [body]
+        return [json.dumps(body, separators=(",", ":")).encode()]
+
+    def _silence(self) -> str | None:
+        return None if self._heartbeat.alive else "the loop does not turn"

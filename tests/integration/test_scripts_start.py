@@ -116,6 +116,17 @@ def test_a_service_that_cannot_live_is_named_with_the_end_of_its_log(stack: Stac
     assert stack_processes(stack) == []
 
 
+def test_a_redis_that_is_not_there_is_said_before_anything_starts(stack: Stack) -> None:
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    with start(stack, VECTOR_STORE="redis", REDIS_URL=url, REDIS_TIMEOUT_SECONDS="0.5") as process:
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    (line,) = errors.splitlines()
+    assert line.startswith(f"start: REDIS_URL={url}: no answer within REDIS_TIMEOUT_SECONDS=0.5 ")
+    assert "Starting " not in output
+    assert stack_processes(stack) == []
+
+
 def test_a_stack_whose_supervisor_was_killed_can_be_stopped(stack: Stack) -> None:
     with start(stack) as process:
         wait_for_launch(process)

@@ -8,7 +8,10 @@ from deploy.local.preflight import (
     scale_problems,
     settings_problems,
     shorten,
+    store_problems,
 )
+from shared.settings import VectorStoreSettings
+from tests.support.processes import free_port
 
 
 def test_two_services_cannot_share_a_port() -> None:
@@ -43,6 +46,19 @@ def test_a_wrong_setting_is_one_line_however_many_services_read_it(monkeypatch: 
     found = settings_problems()
     assert [line.partition(":")[0] for line in found] == ["API_PORT=eighty", "SOURCE=nowhere"]
     assert "'auto', 'wikimedia' or 'replay'" in found[1]
+
+
+def test_a_redis_that_does_not_answer_is_one_line_that_names_it() -> None:
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    settings = VectorStoreSettings(vector_store="redis", redis_url=url, redis_timeout_seconds=0.2)
+    (line,) = store_problems(settings)
+    assert f"REDIS_URL={url}" in line
+    assert "is the server running?" in line
+
+
+def test_stores_that_are_there_are_fine(redis_url: str) -> None:
+    assert store_problems(VectorStoreSettings(vector_store="redis", redis_url=redis_url)) == []
+    assert store_problems(VectorStoreSettings(vector_store="faiss")) == []
 
 
 def test_shorten_keeps_what_fits() -> None:

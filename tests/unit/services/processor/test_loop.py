@@ -224,11 +224,11 @@ def test_while_the_store_cannot_flush_it_is_not_ready_and_then_commits(bench: Be
     bench.commit_interval = 0.05
     bench.store.flush_failures = [StoreUnavailable("away") for _ in range(1_000_000)]
     with bench.running(bench.join()) as monitor:
-        wait_until(monitor.ready, TIMEOUT, "readiness")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness")
         bench.send(an_event("a"))
-        wait_until(lambda: not monitor.ready(), TIMEOUT, "unreadiness")
+        wait_until(lambda: monitor.obstacle() is not None, TIMEOUT, "unreadiness")
         bench.store.flush_failures.clear()
-        wait_until(monitor.ready, TIMEOUT, "readiness again")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness again")
     assert bench.uncommitted() == []
 
 
@@ -237,7 +237,7 @@ def test_lost_writes_are_read_and_written_again(bench: Bench) -> None:
     with bench.running(bench.join()) as monitor:
         bench.send(an_event("a", 1, "Kept."))
         wait_until(lambda: bench.store.flushes == 1, TIMEOUT, "the first flush")
-        wait_until(monitor.ready, TIMEOUT, "readiness")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness")
         bench.embedder.gate.clear()
         bench.send(*(an_event(f"d{number}") for number in range(20)), an_event("a", 2, "Newer."))
         wait_until(lambda: len(bench.embedder.calls) == 2, TIMEOUT, "the model at work")
@@ -266,7 +266,7 @@ def test_writes_lost_after_a_flush_that_was_refused_do_not_block_it(bench: Bench
     with bench.running(bench.join()) as monitor:
         wait_until(lambda: bench.sample("rag_store_writes_lost_total") == 1, TIMEOUT, "the loss")
         wait_until(has(bench, "a"), TIMEOUT, "the document again")
-        wait_until(monitor.ready, TIMEOUT, "readiness")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness")
     assert bench.uncommitted() == []
 
 
@@ -277,11 +277,11 @@ def test_a_flush_refused_before_all_partitions_were_lost_does_not_block_it(bench
     bench.send(an_event("a"))
     with bench.running(consumer) as monitor:
         wait_until(lambda: bench.store.flushes > 0, TIMEOUT, "a flush")
-        wait_until(lambda: not monitor.ready(), TIMEOUT, "unreadiness")
+        wait_until(lambda: monitor.obstacle() is not None, TIMEOUT, "unreadiness")
         consumer.expel()
         assert bench.composer.told_to_forget.wait(TIMEOUT)
         bench.store.flush_failures.clear()
-        wait_until(monitor.ready, TIMEOUT, "readiness")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness")
         bench.send(an_event("b"))
         wait_until(has(bench, "b"), TIMEOUT, "the next document")
     assert bench.uncommitted() == []
@@ -314,7 +314,7 @@ def test_lost_writes_wait_for_a_broker_that_is_away(bench: Bench, monkeypatch: p
         bench.send(*(an_event(f"d{number}") for number in range(20)))
         wait_until(lambda: bench.store.flushes >= 2, TIMEOUT, "a flush that holds")
         wait_until(lambda: bench.store.stats().documents == 20, TIMEOUT, "everything again")
-        wait_until(monitor.ready, TIMEOUT, "readiness")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness")
     assert refusals == []
     assert bench.uncommitted() == []
 
@@ -348,9 +348,9 @@ def test_while_the_store_is_away_it_polls_beats_and_takes_nothing_in(
     monkeypatch.setattr(bench.heartbeat, "beat", lambda: (beats.append(None), beat()))
     bench.store.replace_failures = [StoreUnavailable("locked") for _ in range(1_000_000)]
     with bench.running(consumer) as monitor:
-        wait_until(monitor.ready, TIMEOUT, "readiness")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness")
         bench.send(an_event("a"))
-        wait_until(lambda: not monitor.ready(), TIMEOUT, "unreadiness")
+        wait_until(lambda: monitor.obstacle() is not None, TIMEOUT, "unreadiness")
         begun = len(polled)
         wait_until(lambda: len(polled) > begun + 2, TIMEOUT, "the end of a poll that had begun before")
         bench.send(an_event("b"))
@@ -360,15 +360,15 @@ def test_while_the_store_is_away_it_polls_beats_and_takes_nothing_in(
         assert len(beats) >= len(polled)
         bench.store.replace_failures.clear()
         wait_until(has(bench, "b"), TIMEOUT, "the document")
-        wait_until(monitor.ready, TIMEOUT, "readiness")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness")
 
 
 def test_stopped_while_the_store_is_away_it_leaves_the_batch_to_the_next(bench: Bench) -> None:
     bench.store.replace_failures = [StoreUnavailable("locked") for _ in range(1_000_000)]
     with bench.running(bench.join()) as monitor:
-        wait_until(monitor.ready, TIMEOUT, "readiness")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness")
         bench.send(an_event("a"))
-        wait_until(lambda: not monitor.ready(), TIMEOUT, "unreadiness")
+        wait_until(lambda: monitor.obstacle() is not None, TIMEOUT, "unreadiness")
         assert bench.sample("rag_ingest_retries_total") > 0
     bench.store.replace_failures = []
     with bench.running(bench.join()):
@@ -427,7 +427,7 @@ def test_stages_overlap(bench: Bench) -> None:
     bench.store.content_hashes = lambda ids: (composed.append(len(ids)), hashes(ids))[1]  # type: ignore[method-assign]
     bench.embedder.gate.clear()
     with bench.running(bench.join()) as monitor:
-        wait_until(monitor.ready, TIMEOUT, "readiness")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness")
         bench.send(an_event("a"))
         wait_until(lambda: bool(bench.embedder.calls), TIMEOUT, "the model at work")
         bench.send(an_event("b"), an_event("c"))
@@ -465,7 +465,7 @@ def test_what_arrives_while_the_model_works_goes_through_it_together_and_once_a_
 ) -> None:
     bench.embedder.gate.clear()
     with bench.running(bench.join()) as monitor:
-        wait_until(monitor.ready, TIMEOUT, "readiness")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness")
         bench.send(an_event("first"))
         wait_until(lambda: bool(bench.embedder.calls), TIMEOUT, "the model at work")
         bench.send(*(an_event("a", revision, f"Text {revision}.") for revision in range(1, 11)))
@@ -509,13 +509,13 @@ def test_a_store_built_anew_with_another_model_ends_it_and_commits_nothing(bench
 def test_too_many_dead_letters_halt_it_alive_and_a_member(bench: Bench) -> None:
     bench.commit_interval = 0.05
     with bench.running(bench.join()) as monitor:
-        wait_until(monitor.ready, TIMEOUT, "readiness")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness")
         bench.send(*(b"{%d" % number for number in range(300)))
         wait_until(lambda: bench.sample("rag_dlq_halted") == 1, TIMEOUT, "the halt")
         wait_until(
             lambda: bench.sample("rag_ingest_documents_total", result="invalid") == 100, TIMEOUT, "burials"
         )
-        assert not monitor.ready()
+        assert monitor.obstacle() is not None
         assert bench.heartbeat.alive
         bench.send(an_event("a"))
     assert len(bench.broker.records("dlq")) == 100
@@ -607,7 +607,7 @@ def test_a_lost_topic_is_made_again(bench: Bench, monkeypatch: pytest.MonkeyPatc
 def test_ready_with_partitions_and_a_usable_store(bench: Bench) -> None:
     bench.send(an_event("a"))
     with bench.running(bench.join()) as monitor:
-        wait_until(monitor.ready, TIMEOUT, "readiness")
+        wait_until(lambda: monitor.obstacle() is None, TIMEOUT, "readiness")
         wait_until(
             lambda: (
                 bench.registry.get_sample_value(
