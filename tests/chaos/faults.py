@@ -21,7 +21,7 @@ Steps = Generator[float, None, None]
 Fault = Callable[["Chaos"], Steps]
 
 _TURN = 0.05
-_BETWEEN_LEAVES = 3.0
+_BETWEEN_LOOKS = 1.0
 _FOR_ANSWERS = 1.0
 _SESSION = 6.0
 """Seconds: ``GROUP_SETTINGS``."""
@@ -43,7 +43,10 @@ class Chaos:
         self._taken: set[str] = set()
         self._next_fault = self._started + rng.uniform(*pause)
         self._round: list[tuple[str, Fault]] = []
-        self._next_leave = self._started
+        self.stalls = 0
+        """How often the broker's defect stopped the group, and the broker was restarted for it."""
+        self._next_look = self._started
+        self._freed_from: str | None = None
 
     @property
     def busy(self) -> bool:
@@ -62,6 +65,9 @@ class Chaos:
             self.note(line)
         while self._pending and self._pending[0][0] <= now:
             self._advance(heapq.heappop(self._pending)[2])
+        if now >= self._next_look:
+            self._next_look = now + _BETWEEN_LOOKS
+            self._free_a_stalled_group()
         if more and now >= self._next_fault:
             self._next_fault = now + self.rng.uniform(*self._pause)
             name, fault = self._draw()
@@ -82,13 +88,6 @@ class Chaos:
     def give_back(self, *processes: StackProcess) -> None:
         self._taken -= {process.name for process in processes}
 
-    def may_leave(self) -> bool:
-        """Two that leave a group of the local broker at the same moment block it (docs/adr/0002)."""
-        if time.monotonic() < self._next_leave:
-            return False
-        self._next_leave = time.monotonic() + _BETWEEN_LEAVES
-        return True
-
     def take_spare(self) -> StackProcess | None:
         free = [spare for spare in self.rig.spares if not spare.alive and spare.name not in self._taken]
         if not free:
@@ -108,6 +107,18 @@ class Chaos:
     def _report(self) -> str:
         logs = "\n".join(f"--- {process.log}\n{process.last_lines()}" for process in self.rig.services)
         return "\n".join([f"{len(self.notes)} notes:", *self.notes, logs])
+
+    def _free_a_stalled_group(self) -> None:
+        """Do what an operator would, but only for the broker's own defect (``broker_groups``): a group that
+        is without partitions for any other reason stays so, and the run fails."""
+        group = self.rig.broker.group(self.rig.kafka.group_id) if self.rig.broker.process.wanted else None
+        # What is kept changes only when a member speaks to the restarted broker.
+        if group is None or not group.stalled or group.leader == self._freed_from:
+            return
+        self._freed_from = group.leader
+        self.stalls += 1
+        self.note("the broker's group waits for a leader that left")
+        self._advance(restart_the_broker(self))
 
     def _draw(self) -> tuple[str, Fault]:
         if not self._round:
@@ -201,8 +212,6 @@ def freeze_a_processor(chaos: Chaos) -> Steps:
 
 def replace_a_processor(chaos: Chaos) -> Steps:
     for process in chaos.take_processors():
-        while not chaos.may_leave():
-            yield 0.5
         process.ask_to_stop()
         chaos.note(f"SIGTERM {process.name}")
         while process.alive:
@@ -220,8 +229,6 @@ def scale_out_and_in(chaos: Chaos) -> Steps:
     spare.start()
     chaos.note(f"{spare.name} joins the group")
     yield chaos.rng.uniform(6, 15)
-    while not chaos.may_leave():
-        yield 0.5
     spare.ask_to_stop()
     chaos.note(f"SIGTERM {spare.name}")
     while spare.alive:

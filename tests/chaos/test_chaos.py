@@ -94,7 +94,8 @@ def survive(kind: str, plan: Plan, folder: Path) -> None:
             print(
                 f"{kind}, seed {seed}: {chaos.counts} faults, {dict(searcher.statuses)} answers, "
                 f"{feeder.sent_again} records sent again, {repeated} dead letters repeated, "
-                f"{len(rig.unexpected_ends)} ends by themselves"
+                f"{len(rig.unexpected_ends)} ends by themselves, "
+                f"{chaos.stalls} restarts of the broker for a group that it had stopped"
             )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deploy.local.broker import broker_command
+from tests.support.broker_groups import Group, kept_group
 from tests.support.processes import accepts_connections, free_port, wait_until
 from tests.support.stack_processes import StackProcess, killed_at_the_end
 
@@ -25,9 +26,11 @@ _BUCKET = "tansu"
 
 
 class RestartableBroker:
-    def __init__(self, port: int, process: StackProcess) -> None:
+    def __init__(self, port: int, process: StackProcess, kept: str | None = None) -> None:
+        """``kept``: where it keeps what it has, if that can be read from outside."""
         self.port = port
         self.process = process
+        self._kept = kept
 
     @property
     def bootstrap_servers(self) -> str:
@@ -45,6 +48,10 @@ class RestartableBroker:
     def kill(self) -> None:
         self.process.kill()
 
+    def group(self, group_id: str) -> Group | None:
+        """``None``: there is none, or it cannot be read."""
+        return None if self._kept is None else kept_group(self._kept, group_id)
+
 
 @contextlib.contextmanager
 def durable_broker(folder: Path) -> Iterator[RestartableBroker]:
@@ -59,7 +66,7 @@ def durable_broker(folder: Path) -> Iterator[RestartableBroker]:
             "NO_PROXY": "127.0.0.1",
             "RUST_LOG": "warn",
         }
-        with _broker(folder, f"s3://{_BUCKET}/", environment) as broker:
+        with _broker(folder, f"s3://{_BUCKET}/", environment, f"{endpoint}/{_BUCKET}") as broker:
             yield broker
 
 
@@ -71,14 +78,18 @@ def forgetful_broker(folder: Path) -> Iterator[RestartableBroker]:
 
 
 @contextlib.contextmanager
-def _broker(folder: Path, storage: str | None, environment: dict[str, str]) -> Iterator[RestartableBroker]:
+def _broker(
+    folder: Path, storage: str | None, environment: dict[str, str], bucket_url: str | None = None
+) -> Iterator[RestartableBroker]:
     port = free_port()
     command = broker_command(port)
     if storage is not None:
         command[command.index("--storage-engine") + 1] = storage
+    cluster = command[command.index("--kafka-cluster-id") + 1]
+    kept = None if bucket_url is None else f"{bucket_url}/clusters/{cluster}"
     process = StackProcess("broker", command, folder / "broker.log", environment)
     with killed_at_the_end(process):
-        broker = RestartableBroker(port, process)
+        broker = RestartableBroker(port, process, kept)
         broker.start()
         yield broker
 
