@@ -43,6 +43,9 @@ class KafkaProducer:
     A broker that lost its state refuses the idempotence session of a producer for ever, and the client
     retries in vain. So a delivery that times out, or a fatal error, starts a new session; what the old
     one held fails, and the caller sends it again.
+
+    The client raises a fatal error from ``poll`` in place of a callback, and its own ``flush`` would go on
+    calling back with that exception raised. So only ``poll`` is used, which then stops.
     """
 
     def __init__(self, config: dict[str, Any], max_message_bytes: int) -> None:
@@ -50,7 +53,9 @@ class KafkaProducer:
         self._max_message_bytes = max_message_bytes
         self._session = confluent_kafka.Producer(config)
         self._swap = threading.Lock()
-        self._broken = threading.Event()
+        self._outstanding = 0
+        self._delivered = threading.Condition()
+        self._broken_by: str | None = None
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve_callbacks, name="kafka-delivery", daemon=True)
         self._thread.start()
@@ -63,28 +68,20 @@ class KafkaProducer:
         deadline = time.monotonic() + _BUFFER_WAIT_SECONDS
         while not self._closed.is_set():
             try:
-                with self._swap:
-                    self._session.produce(
-                        record.topic,
-                        value=record.value,
-                        key=record.key,
-                        headers=list(record.headers),
-                        on_delivery=self._confirm(on_delivery),
-                    )
+                self._produce(record, on_delivery)
                 return
             except BufferError:
                 if time.monotonic() > deadline:
                     raise BrokerUnavailable("the send buffer stays full: the broker takes nothing") from None
-                self._session.poll(0.05)
+                self._serve(self._session, 0.05)
             except KafkaException as error:
                 raise self._map_error(error.args[0]) from error
         raise BrokerUnavailable("the producer is closed")
 
     def flush(self, timeout: float) -> int:
-        deadline = time.monotonic() + timeout
-        outstanding = self._session.flush(timeout)
-        remaining = deadline - time.monotonic()
-        return self._session.flush(remaining) if remaining > 0 else outstanding
+        with self._delivered:
+            self._delivered.wait_for(lambda: not self._outstanding, timeout)
+            return self._outstanding
 
     def close(self) -> None:
         """Stop at once: ``flush`` first. What is outstanding fails with BrokerUnavailable."""
@@ -93,30 +90,66 @@ class KafkaProducer:
         self._closed.set()
         self._thread.join()
         with self._swap:
-            _abandon(self._session)
+            self._abandon(self._session)
+
+    def _produce(self, record: OutgoingRecord, on_delivery: DeliveryCallback | None) -> None:
+        self._count(1)
+        try:
+            with self._swap:
+                self._session.produce(
+                    record.topic,
+                    value=record.value,
+                    key=record.key,
+                    headers=list(record.headers),
+                    on_delivery=self._confirm(on_delivery),
+                )
+        except BaseException:
+            self._count(-1)
+            raise
+
+    def _count(self, records: int) -> None:
+        with self._delivered:
+            self._outstanding += records
+            self._delivered.notify_all()
 
     def _serve_callbacks(self) -> None:
         while not self._closed.is_set():
-            try:
-                self._session.poll(_POLL_SECONDS)
-            except Exception:  # a callback's bug must not end all deliveries
-                log.exception("a delivery callback failed")
-            if self._broken.is_set():
-                self._broken.clear()
-                self._renew()
+            self._serve(self._session, _POLL_SECONDS)
+            if self._broken_by is not None:
+                self._renew(self._broken_by)
 
-    def _renew(self) -> None:
-        log.warning("starting a new producer session: the broker does not take the old one's records")
+    def _serve(self, session: confluent_kafka.Producer, seconds: float) -> None:
+        try:
+            session.poll(seconds)
+        except KafkaException as error:
+            self._broken_by = self._broken_by or describe(error)
+
+    def _renew(self, reason: str) -> None:
+        log.warning(
+            "starting a new producer session: the broker does not take the old one's records",
+            extra={"error": reason},
+        )
         with self._swap:
             old, self._session = self._session, confluent_kafka.Producer(self._config)
-        _abandon(old)
-        self._broken.clear()  # set again by what was abandoned
+        self._abandon(old)
+        self._broken_by = None  # set again by what was abandoned
+
+    def _abandon(self, session: confluent_kafka.Producer) -> None:
+        session.purge()
+        deadline = time.monotonic() + _ABANDON_SECONDS
+        while len(session) and (left := deadline - time.monotonic()) > 0:
+            self._serve(session, left)
 
     def _confirm(self, on_delivery: DeliveryCallback | None) -> Callable[[KafkaError | None, Message], None]:
         def confirm(error: KafkaError | None, _message: Message) -> None:
             problem = None if error is None else self._map_error(error)
-            if on_delivery is not None:
-                on_delivery(problem)
+            try:
+                if on_delivery is not None:
+                    on_delivery(problem)
+            except Exception:  # its bug must not end all deliveries
+                log.exception("a delivery callback failed")
+            finally:
+                self._count(-1)
 
         return confirm
 
@@ -124,13 +157,8 @@ class KafkaProducer:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             return _too_large(describe(error))
         if error.fatal() or error.code() in (KafkaError._MSG_TIMED_OUT, KafkaError._FATAL):
-            self._broken.set()
+            self._broken_by = self._broken_by or describe(error)
         return BrokerUnavailable(describe(error))
-
-
-def _abandon(session: confluent_kafka.Producer) -> None:
-    session.purge()
-    session.flush(_ABANDON_SECONDS)
 
 
 def _too_large(detail: str) -> InvalidEvent:

@@ -68,12 +68,11 @@ class Rig:
     def stop_all(self) -> None:
         """One after another: two that leave the local broker's group at once block it (docs/adr/0002).
 
-        :raises AssertionError: one did not end well, or a processor or the API had an error in its life that
-            nobody expected.
+        :raises AssertionError: one did not end well, or had an error in its life that nobody expected.
         """
         codes = {process.name: process.stop() for process in self.services if process.alive}
         assert set(codes.values()) == {0}, codes
-        for process in (*self.processors, *self.spares, self.api):
+        for process in self.services:
             assert "Traceback" not in process.output(), f"{process.name}: an error that nobody expected"
 
     def _ready(self) -> bool:
