@@ -43,24 +43,28 @@ class Chunker:
 
     def chunk(self, document: Document) -> tuple[EmbeddableChunk, ...]:
         """Together the chunks hold everything of the text but white space between sentences."""
-        title, spans = document.title, sentence_spans(document.text)
-        title_tokens, *tokens = self.count_tokens([title, *(span.of(document.text) for span in spans)])
+        title, text = document.title, document.text.strip()
+        title_tokens, text_tokens = self.count_tokens([title, text])
         if title_tokens > self.max_tokens // 2:
             title, title_tokens = self._first_part(title, self.max_tokens // 2)
         budget = self.max_tokens - title_tokens
-        pieces: list[_Piece] = []
-        for span, count in zip(spans, tokens, strict=True):
-            pieces += self._split(document.text, _Piece(span, count), budget)
+        if text_tokens <= budget:
+            chunks = [_Piece(Span(0, len(text)), text_tokens)] if text else []
+        else:
+            chunks = self._pack(self._pieces(text, budget), budget)
         return tuple(
             _embeddable(
-                document.document_id,
-                ordinal,
-                title,
-                piece.span.of(document.text),
-                title_tokens + piece.tokens,
+                document.document_id, ordinal, title, chunk.span.of(text), title_tokens + chunk.tokens
             )
-            for ordinal, piece in enumerate(self._pack(pieces, budget))
+            for ordinal, chunk in enumerate(chunks)
         )
+
+    def _pieces(self, text: str, budget: int) -> list[_Piece]:
+        spans = sentence_spans(text)
+        pieces: list[_Piece] = []
+        for span, count in zip(spans, self.count_tokens([span.of(text) for span in spans]), strict=True):
+            pieces += self._split(text, _Piece(span, count), budget)
+        return pieces
 
     def _first_part(self, text: str, budget: int) -> tuple[str, int]:
         [whole] = self.count_tokens([text])

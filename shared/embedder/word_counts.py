@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 _PLAIN = re.compile(r"[\t\n\r\x20-\x7e]*")
 _WORD = re.compile(r"[A-Za-z0-9]+|[^A-Za-z0-9\s]")
 _REMEMBERED_WORDS = 100_000
+_LONGEST_REMEMBERED = 50
 
 
 class WordCounts:
@@ -25,27 +26,33 @@ class WordCounts:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each whole text, without special ones; exactly what the tokenizer makes of it."""
-        by_words = [self._count_by_words(text) for text in texts]
-        rest = [text for text, count in zip(texts, by_words, strict=True) if count is None]
+        in_words = [_WORD.findall(text) if self._is_plain(text) else None for text in texts]
+        known = self._counts_of({word for words in in_words if words is not None for word in words})
+        rest = [text for text, words in zip(texts, in_words, strict=True) if words is None]
         encoded = iter(self._tokenizer.encode_batch_fast(rest, add_special_tokens=False) if rest else ())
-        return [len(next(encoded).ids) if count is None else count for count in by_words]
+        return [
+            len(next(encoded).ids) if words is None else sum(map(known.__getitem__, words))
+            for words in in_words
+        ]
 
-    def _count_by_words(self, text: str) -> int | None:
-        if not self._applies or not _PLAIN.fullmatch(text) or any(token in text for token in self._added):
-            return None
-        words = _WORD.findall(text)
-        try:
-            return sum(map(self._counts.__getitem__, words))
-        except KeyError:
-            self._learn({word for word in words if word not in self._counts})
-            return None
+    def _is_plain(self, text: str) -> bool:
+        if not self._applies or not _PLAIN.fullmatch(text):
+            return False
+        return not any(token in text for token in self._added)
 
-    def _learn(self, words: set[str]) -> None:
-        if len(self._counts) + len(words) > _REMEMBERED_WORDS:
-            self._counts = {}
-        new = sorted(words)
+    def _counts_of(self, words: set[str]) -> dict[str, int]:
+        """At least these words'."""
+        counts = self._counts
+        new = sorted(words.difference(counts))
+        if not new:
+            return counts
+        known = {word: counts[word] for word in words if word in counts}
         encodings = self._tokenizer.encode_batch_fast(new, add_special_tokens=False)
-        self._counts |= {word: len(encoding.ids) for word, encoding in zip(new, encodings, strict=True)}
+        learnt = {word: len(encoding.ids) for word, encoding in zip(new, encodings, strict=True)}
+        if len(counts) + len(learnt) > _REMEMBERED_WORDS:
+            counts = self._counts = {}
+        counts.update(item for item in learnt.items() if len(item[0]) <= _LONGEST_REMEMBERED)
+        return known | learnt
 
 
 def _is_bert(tokenizer: Tokenizer) -> bool:

@@ -65,6 +65,7 @@ def test_known_words_do_not_go_through_the_tokenizer(tokenizer: Tokenizer) -> No
     texts = ["A harbour, rebuilt.", "A council rebuilt a harbour."]
     first = counts.count(texts)
     calls = Counting.calls
+    assert calls == 1, "all new words at once"
     assert counts.count(texts) == first == lengths(tokenizer, texts)
     assert Counting.calls == calls
 
@@ -77,6 +78,13 @@ def test_its_memory_is_bounded(tokenizer: Tokenizer, monkeypatch: pytest.MonkeyP
             tokenizer, [f"word{number} other{number}"] * 2
         )
         assert len(counts._counts) <= 10
+
+
+def test_long_words_are_not_remembered(tokenizer: Tokenizer) -> None:
+    counts = WordCounts(tokenizer)
+    texts = ["a " + "b" * 10_000, "c" * 90]
+    assert counts.count(texts) == counts.count(texts) == lengths(tokenizer, texts)
+    assert counts._counts == {"a": 1}
 
 
 def test_another_kind_of_tokenizer_is_asked_each_time(tokenizer: Tokenizer) -> None:
