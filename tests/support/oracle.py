@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from services.processor.chunker import Chunker
 from shared.domain import Document
+from shared.ports import VectorStore
 from tests.support.event_history import State
 
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,6 +49,31 @@ def embedded_texts(contents: Contents) -> dict[str, str]:
         for document_id, document in contents.documents.items()
         for ordinal, text in enumerate(document.chunk_texts)
     }
+
+
+def contents_of(store: VectorStore) -> Contents:
+    """What it really holds, document by document as its feed names them."""
+    documents: dict[str, LiveDocument] = {}
+    tombstones: dict[str, tuple[int, datetime]] = {}
+    cursor = None
+    while (page := store.changes(cursor, 1_000)).changes:
+        cursor = page.cursor
+        for change in page.changes:
+            stored = store.get(change.document_id)
+            if stored is None:
+                tombstones[change.document_id] = (change.version.revision, change.version.updated_at)
+                continue
+            document = stored.document
+            documents[change.document_id] = LiveDocument(
+                document.revision,
+                document.updated_at,
+                document.title,
+                document.text,
+                document.url,
+                dict(document.attributes),
+                tuple(chunk.text for chunk in stored.chunks),
+            )
+    return Contents(documents, tombstones)
 
 
 class Oracle:

@@ -18,8 +18,6 @@ from shared.ports import Consumer, OutgoingRecord, Producer, Record, TopicPartit
 from shared.settings import KafkaSettings
 
 TIMEOUT = 60.0
-
-
 PARTITIONS = 4
 
 

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from shared.ports import Embeddings
 
 TIMEOUT = 60.0
-
-
 NEVER = 3_600.0
 
 
