@@ -49,7 +49,7 @@ def read_events(kafka: KafkaSettings, count: int) -> list[DocumentEvent]:
             events.extend(decode_event(record.value) for record in consumer.poll(100, 0.2))
             return len(events) >= count
 
-        wait_until(arrived, 30, f"{count} events in {kafka.topic}")
+        wait_until(arrived, 60, f"{count} events in {kafka.topic}")
     finally:
         consumer.close()
     return sorted(events, key=lambda event: event.document.version)
@@ -69,7 +69,7 @@ def a_processor(api: RunningApi) -> Iterator[None]:
 
 
 def test_it_is_ready_once_the_broker_answers_and_the_topic_exists(api: RunningApi) -> None:
-    wait_until(lambda: api.client.get("/health/ready").status_code == 200, 20, "ready")
+    wait_until(lambda: api.client.get("/health/ready").status_code == 200, 60, "ready")
     assert api.client.get("/health/ready").json() == {
         "status": "ok",
         "checks": {"store": "ok", "embedder": "ok", "broker": "ok"},
@@ -109,7 +109,7 @@ def test_a_document_is_pushed_found_asked_about_and_deleted(broker: str, tmp_pat
         assert api.client.get("/v1/stats").json()["documents"] == 1
 
         assert api.client.delete(path).status_code == 202
-        wait_until(lambda: not hits(api), 30, f"the deleted document is gone (logs in {tmp_path})")
+        wait_until(lambda: not hits(api), 60, f"the deleted document is gone (logs in {tmp_path})")
         assert api.client.get(path).status_code == 404
         stats = api.client.get("/v1/stats").json()
         assert (stats["documents"], stats["tombstones"]) == (0, 1)
@@ -176,7 +176,7 @@ def resident_kilobytes(process: subprocess.Popen[bytes]) -> int:
 def test_a_64_mb_chunked_body_is_refused_without_taking_memory(api: RunningApi) -> None:
     before = resident_kilobytes(api.process)
     block = b"64 KB".ljust(65_536)
-    with socket.create_connection(("127.0.0.1", api.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=60) as connection:
         connection.sendall(
             b"POST /v1/documents HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"X-API-Key: " + KEY.encode() + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -201,7 +201,7 @@ def test_every_log_line_is_json_and_one_request_is_one_line(api: RunningApi) -> 
     def lines() -> list[dict[str, object]]:
         return [line for line in api.log_lines() if line.get("request_id") == request_id]
 
-    wait_until(lambda: bool(lines()), 5, "the access log line")
+    wait_until(lambda: bool(lines()), 60, "the access log line")
     (line,) = lines()
     assert line["trace_id"] == response.headers["traceparent"].split("-")[1]
     assert (line["service"], line["status"], line["route"]) == ("api", 200, "/v1/stats")
@@ -213,7 +213,7 @@ def test_a_signal_ends_it_cleanly(broker: str, tmp_path: Path, number: signal.Si
     with an_api(tmp_path, kafka_settings(broker)) as api:
         api.client.get("/v1/stats")
         api.process.send_signal(number)
-        assert api.process.wait(15) == 0
+        assert api.process.wait(60) == 0
         assert api.log_lines()[-1]["message"] == "stopped"
 
 
@@ -221,7 +221,7 @@ def test_what_is_under_way_is_finished_before_it_ends(tmp_path: Path) -> None:
     """A write that waits for a broker that is away is answered, not cut off."""
     away = kafka_settings(f"127.0.0.1:{free_port()}")
     with an_api(tmp_path, away, API_PUBLISH_TIMEOUT_SECONDS="2") as api:
-        with socket.create_connection(("127.0.0.1", api.port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", api.port), timeout=60) as connection:
             body = json.dumps({"document_id": "d", "title": "T", "text": "T."}).encode()
             head = (
                 f"POST /v1/documents HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n"
@@ -232,7 +232,7 @@ def test_what_is_under_way_is_finished_before_it_ends(tmp_path: Path) -> None:
             api.process.terminate()
             connection.sendall(body)
             assert connection.recv(65_536).startswith(b"HTTP/1.1 503")
-        assert api.process.wait(20) == 0
+        assert api.process.wait(60) == 0
 
 
 def fails_at_start(data_dir: Path, **changes: str) -> str:

@@ -4,5 +4,5 @@ from confluent_kafka.admin import AdminClient
 
 
 def test_the_embedded_broker_answers(broker: str) -> None:
-    metadata = AdminClient({"bootstrap.servers": broker}).list_topics(timeout=10)
+    metadata = AdminClient({"bootstrap.servers": broker}).list_topics(timeout=60)
     assert metadata.brokers

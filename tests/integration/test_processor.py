@@ -141,10 +141,8 @@ def test_stopped_it_commits_and_exits_cleanly(stack: Stack) -> None:
     ports = free_port(), free_port()
     with stack.processor("first", ports[0]) as first:
         wait_until(lambda: is_ready(ports[0]) and processed(ports[0]) == 20, TIMEOUT, "20 records")
-        started = time.monotonic()
         first.terminate()
-        assert first.wait(10) == 0
-        assert time.monotonic() - started < 5
+        assert first.wait(TIMEOUT) == 0
     stack.send([document_record(stack.kafka.topic, an_event("test:new", 1, "New text."))])
     with stack.processor("second", ports[1]):
         wait_until(lambda: "test:new" in stack.contents(), TIMEOUT, "the new record")
@@ -167,7 +165,7 @@ def test_it_waits_for_a_broker_and_says_so(stack: Stack) -> None:
         wait_until(warned, TIMEOUT, "one clear line")
         assert not is_ready(port)
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(TIMEOUT) == 0
 
 
 @pytest.mark.parametrize(
@@ -197,14 +195,14 @@ def test_freshness_is_measured_from_the_source(stack: Stack) -> None:
     port = free_port()
     with stack.processor("processor", port):
         wait_until(lambda: is_ready(port), TIMEOUT, "ready")
-        now = datetime.now(UTC)
+        now = datetime.now(UTC).replace(microsecond=0)  # metrics and events know milliseconds
         event = an_event("test:fresh", 1, "Fresh text.", occurred_at=now)
         stack.send([document_record(stack.kafka.topic, event)])
         wait_until(lambda: processed(port) == 1, TIMEOUT, "one record")
         elapsed = (datetime.now(UTC) - now).total_seconds()
         metrics = metrics_of(port)
-        assert 0 <= metrics["rag_ingest_end_to_end_seconds_sum"] <= elapsed + 0.001
-        assert metrics["rag_last_indexed_timestamp_seconds"] == pytest.approx(time.time(), abs=elapsed + 1)
+        assert 0 <= metrics["rag_ingest_end_to_end_seconds_sum"] <= elapsed
+        assert now.timestamp() <= metrics["rag_last_indexed_timestamp_seconds"] <= time.time()
 
 
 def test_a_producer_gone_wrong_halts_it_and_it_says_how_to_go_on(stack: Stack) -> None:
@@ -223,7 +221,7 @@ def test_a_producer_gone_wrong_halts_it_and_it_says_how_to_go_on(stack: Stack) -
         for part in ("101 of the last 101", "malformed_json", "DLQ_MAX_SHARE=0.4", "dlq list"):
             assert part in str(line["message"])
         process.terminate()
-        assert process.wait(15) == 0
+        assert process.wait(TIMEOUT) == 0
     assert [letter.value for letter in dead_letters(stack, 100)] == [record.value for record in poison[:100]]
     with stack.processor("restarted", port, DLQ_MAX_SHARE="1"):
         wait_until(lambda: is_ready(port) and processed(port) == 200, TIMEOUT, "the rest, and nothing twice")

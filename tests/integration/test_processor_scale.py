@@ -38,7 +38,7 @@ def mock_cluster() -> Iterator[str]:
     cluster = confluent_kafka.Producer(
         {"test.mock.num.brokers": 1, "logger": ClientLog("tests.mock_cluster")}
     )
-    brokers = cluster.list_topics(timeout=10).brokers.values()
+    brokers = cluster.list_topics(timeout=60).brokers.values()
     yield ",".join(f"{broker.host}:{broker.port}" for broker in brokers)
     cluster.flush(1)
 
@@ -58,7 +58,7 @@ def stack(request: pytest.FixtureRequest, tmp_path: Path) -> Stack:
     )
     admin = AdminClient({"bootstrap.servers": stack.kafka.bootstrap_servers})
     for topic in (stack.kafka.topic, stack.kafka.dlq_topic):
-        admin.list_topics(topic, timeout=10)  # to ask for it makes it
+        admin.list_topics(topic, timeout=60)  # to ask for it makes it
     return stack
 
 

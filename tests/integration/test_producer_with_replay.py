@@ -38,7 +38,7 @@ def newest_of_each(broker: str, topic: str) -> dict[str, DocumentEvent]:
 
 def metric(port: int, name: str) -> float:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as response:
             lines = response.read().decode().splitlines()
     except OSError:
         return 0.0
@@ -60,7 +60,7 @@ def test_the_history_arrives_with_page_texts_and_working_links(broker: str, tmp_
         "DATA_DIR": str(tmp_path / "data"),
     }
     with running((sys.executable, "-m", "services.replay"), tmp_path / "replay.log", replay):
-        wait_until(lambda: accepts_connections(replay_port), 30, "replay server")
+        wait_until(lambda: accepts_connections(replay_port), 60, "replay server")
         with running((sys.executable, "-m", "services.producer"), tmp_path / "producer.log", producer):
 
             def everything_is_settled() -> bool:
@@ -82,5 +82,5 @@ def test_the_history_arrives_with_page_texts_and_working_links(broker: str, tmp_
             kind, comment = document.attributes["change_kind"], document.attributes.get("comment", "")
             assert document.text != describe_change(str(kind), document.title, str(comment))
         request = urllib.request.Request(live[0].url, headers={"User-Agent": default_user_agent()})
-        with urllib.request.urlopen(request, timeout=5) as response:
+        with urllib.request.urlopen(request, timeout=30) as response:
             assert response.status == 200

@@ -215,10 +215,10 @@ def test_a_crash_leaves_a_store_that_works(
             with monkeypatch.context() as patched:
                 patched.setattr("shared.vector_store.redis_store.store._LOOK_SECONDS", 1e9)
                 assert accepted(), "who meets a seal looks at the pointer at once"
-        wait_until(accepted, 30, "the seals' end")
+        wait_until(accepted, 60, "the seals' end")
         kept = {"old"} if moment == "before the switch" else {f"d{number}" for number in range(50)}
         assert {hit.document_id for hit in store.search(axis(0), 99)} == {*kept, "after"}
-        wait_until(lambda: "after" in texts_by_id(reader), 30, "a reader that looks now and then")
+        wait_until(lambda: "after" in texts_by_id(reader), 60, "a reader that looks now and then")
         with contextlib.closing(redis_store(server.url)) as other:
             assert {hit.document_id for hit in other.search(axis(0), 99)} == {*kept, "after"}
 

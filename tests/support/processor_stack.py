@@ -160,7 +160,7 @@ def undisturbed(history: list[DocumentEvent]) -> Contents:
 
 
 def metrics_of(port: int) -> dict[str, float]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as response:
         lines = response.read().decode().splitlines()
     pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
     return {name: float(value) for name, value in pairs}
@@ -176,7 +176,7 @@ def is_alive(port: int) -> bool:
 
 def _is_ok(port: int, check: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/{check}", timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/{check}", timeout=30) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False

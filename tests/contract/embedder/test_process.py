@@ -56,8 +56,8 @@ def test_torch_is_not_loaded(backend: str, tmp_path: Path) -> None:
 def test_it_uses_no_processor_while_it_waits(backend: str, tmp_path: Path) -> None:
     """Threads that spin would take the cores from the other services."""
     program = (
-        PROGRAM + "import time\nbefore = time.process_time()\ntime.sleep(1)\n"
-        "print(time.process_time() - before < 0.05)"
+        PROGRAM + "import time\nbefore = time.process_time()\ntime.sleep(3)\n"
+        "print(time.process_time() - before < 0.5)"
     )
     assert run(program, tmp_path, backend).stdout.splitlines()[-1] == "True"
 

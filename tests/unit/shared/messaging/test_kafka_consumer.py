@@ -18,6 +18,8 @@ class ScriptedClient:
     def __init__(self, _config: dict[str, Any]) -> None:
         self.messages: list[ScriptedMessage] = []
         self.commit_error: KafkaError | None = None
+        self.away_within: list[float] = []
+        self.is_away = False
 
     def subscribe(self, _topics: list[str], **_callbacks: object) -> None: ...
 
@@ -34,10 +36,13 @@ class ScriptedClient:
     def committed(
         self, partitions: list[confluent_kafka.TopicPartition], *, timeout: float
     ) -> list[confluent_kafka.TopicPartition]:
-        del timeout
+        if self.is_away:
+            self.away_within.append(timeout)
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
         return partitions
 
     def commit(self, **_offsets: object) -> None:
+        assert not self.is_away, "would wait as long as a session"
         if self.commit_error is not None:
             raise KafkaException(self.commit_error)
 
@@ -69,3 +74,15 @@ def test_what_a_rebalance_refuses_is_not_taken_for_committed(
     consumer._client.commit_error = KafkaError(code)  # type: ignore[attr-defined]
     with pytest.raises(BrokerUnavailable, match="not committed"):
         consumer.commit({TopicPartition("documents", 0): 5})
+
+
+def test_a_commit_asks_first_whether_the_broker_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shutdown's grace ends long before a session does."""
+    monkeypatch.setattr(confluent_kafka, "Consumer", ScriptedClient)
+    consumer = KafkaConsumer({}, ["documents"], cooperative=True)
+    client: Any = consumer._client
+    client.is_away = True
+    with pytest.raises(BrokerUnavailable):
+        consumer.commit({TopicPartition("documents", 0): 5})
+    [patience] = client.away_within
+    assert patience <= 5
