@@ -25,6 +25,7 @@ from shared.messaging.topic_reader import open_topic
 from shared.ports import OutgoingRecord, Record
 from shared.settings import KafkaSettings, VectorStoreSettings
 from shared.vector_store.factory import open_vector_store
+from tests.support.kafka_environment import kafka_environment
 from tests.support.processes import free_port, running, wait_until
 
 TIMEOUT = 60.0
@@ -41,10 +42,7 @@ class Operator:
         return {
             **os.environ,
             **GROUP_SETTINGS,
-            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
-            "KAFKA_TOPIC": self.kafka.topic,
-            "KAFKA_DLQ_TOPIC": self.kafka.dlq_topic,
-            "KAFKA_GROUP_ID": self.kafka.group_id,
+            **kafka_environment(self.kafka),
             "FAISS_PATH": str(self.folder / "documents.sqlite"),
             "EMBEDDER": "hashing",
         }

@@ -25,6 +25,7 @@ from shared.messaging.factory import build_consumer, build_producer
 from shared.ports import OutgoingRecord, Record
 from shared.settings import KafkaSettings, VectorStoreSettings
 from shared.vector_store.factory import open_vector_store
+from tests.support.kafka_environment import kafka_environment
 from tests.support.processes import running, wait_until
 
 TIMEOUT = 60.0
@@ -50,10 +51,7 @@ class Stack:
             "KAFKA_GROUP_PROTOCOL": self.kafka.group_protocol,
             "KAFKA_SESSION_TIMEOUT_MS": str(self.kafka.session_timeout_ms),
             "KAFKA_ASSIGNMENT_STRATEGY": self.kafka.assignment_strategy,
-            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
-            "KAFKA_TOPIC": self.kafka.topic,
-            "KAFKA_DLQ_TOPIC": self.kafka.dlq_topic,
-            "KAFKA_GROUP_ID": self.kafka.group_id,
+            **kafka_environment(self.kafka),
             "FAISS_PATH": str(self.folder / "documents.sqlite"),
             "EMBEDDER": "hashing",
             "METRICS_PORT": str(port),

@@ -22,6 +22,7 @@ from shared.ports import EmbeddedDocument, OutgoingRecord, VectorStore
 from shared.settings import KafkaSettings, VectorStoreSettings
 from shared.vector_store.factory import open_vector_store
 from tests.support.event_history import MAX_EVENT_BYTES, Message
+from tests.support.kafka_environment import kafka_environment
 from tests.support.oracle import Contents, Oracle, contents_of
 from tests.support.processes import free_port, running
 
@@ -47,10 +48,7 @@ class Stage:
         return {
             **GROUP_SETTINGS,
             **self.store,
-            "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
-            "KAFKA_TOPIC": self.kafka.topic,
-            "KAFKA_DLQ_TOPIC": self.kafka.dlq_topic,
-            "KAFKA_GROUP_ID": self.kafka.group_id,
+            **kafka_environment(self.kafka),
             "EMBEDDER": "hashing",
             "MAX_EVENT_BYTES": str(MAX_EVENT_BYTES),
         }
