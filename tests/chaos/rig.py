@@ -66,7 +66,7 @@ class Rig:
         wait_until(self._ready, START_SECONDS, f"the API to be ready (logs: {self.folder})", 0.2)
 
     def stop_all(self) -> None:
-        """One after another: two that leave the local broker's group at once block it (docs/adr/0002).
+        """One after another: the local broker may block a group that two leave together (docs/adr/0002).
 
         :raises AssertionError: one did not end well, or had an error in its life that nobody expected.
         """
