@@ -37,7 +37,7 @@ def test_it_commits_at_most_once_per_interval_and_flushes_first(
     monkeypatch.setattr(consumer, "commit", counted)
     with bench.running(consumer):
         for interval in range(1, 4):
-            for document_id in (f"a{interval}", f"b{interval}"):
+            for document_id in (f"d{interval}.{number}" for number in range(6)):
                 bench.send(an_event(document_id))
                 wait_until(has(bench, document_id), TIMEOUT, "the document")
             clock.sleep(60.0)

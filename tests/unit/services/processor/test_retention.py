@@ -87,12 +87,16 @@ def test_what_no_retry_can_cure_reaches_the_loop(store: WatchedStore) -> None:
         wait_until(failed, 60, "the failure")
 
 
-@pytest.mark.timeout(60)
-def test_it_stops_while_it_waits(store: WatchedStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.processor.retention._CLOSE_SECONDS", 3_600)
+def test_it_stops_while_it_waits(store: WatchedStore) -> None:
     running = retention(store, CollectorRegistry(), RetentionPolicy(None, None, MONTH, interval=3_600))
     running.start()
-    running.close()
+    thread = running._running
+    assert thread is not None
+    try:
+        running.close()
+        wait_until(thread.done, 30, "the end of its thread")
+    finally:
+        running._stop.set()  # or else nothing would ever end it
     assert store.calls == []
 
 
