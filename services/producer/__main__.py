@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import sys
-import threading
 
 from prometheus_client import CollectorRegistry
 
@@ -24,12 +23,14 @@ from shared.observability.log import configure_logging
 from shared.observability.metrics import ProducerMetrics
 from shared.observability.tracing import configure_tracing
 from shared.resilience.backoff import Backoff
+from shared.resilience.startup import Startup
 from shared.settings import KafkaSettings, ObservabilitySettings, load_settings
 
 log = logging.getLogger("services.producer")
 
 _TOPICS_TIMEOUT = 10.0
 _API_TIMEOUT = 10.0
+_PAUSE = 0.5
 
 
 def main(lifecycle: Lifecycle) -> None:
@@ -39,10 +40,14 @@ def main(lifecycle: Lifecycle) -> None:
     configure_tracing("producer")
     registry = CollectorRegistry()
     metrics = ProducerMetrics(registry)
-    heartbeat = Heartbeat()
+    clock, heartbeat = SystemClock(), Heartbeat()
+    backoff = Backoff(0.5, 15.0, random.Random())  # noqa: S311 - jitter
+    startup = Startup(lifecycle.stop, backoff, clock, heartbeat.beat)
     current: list[Parts] = []
 
     def obstacle() -> str | None:
+        if startup.waiting_for:
+            return f"waiting for {startup.waiting_for}"
         if not current or not current[0].stream.connected:
             return "not connected to the source"
         return None if broker_listens(kafka.bootstrap_servers) else "no broker listens"
@@ -51,10 +56,11 @@ def main(lifecycle: Lifecycle) -> None:
     health.start()
     lifecycle.on_close("health server", health.close)
 
-    ensure_topics(kafka, _TOPICS_TIMEOUT)
     source = choose_source(settings)
     cursor = CursorFile(settings.data_dir / "producer", source.key)
-    clock = SystemClock()
+    _wait_for_topics(startup, kafka)
+    if lifecycle.stop.is_set():
+        return
     producer = build_producer(kafka, "producer")
     lifecycle.on_close("kafka producer", producer.close)
     environment = Environment(
@@ -73,7 +79,6 @@ def main(lifecycle: Lifecycle) -> None:
     cursor.save(position)
     log.info("started", extra={"source": source.key, "since_ms": position.since_ms})
 
-    backoff = Backoff(0.5, 15.0, random.Random())  # noqa: S311 - jitter
     while not lifecycle.stop.is_set():
         parts = assemble(environment, position)
         current[:] = [parts]
@@ -84,22 +89,13 @@ def main(lifecycle: Lifecycle) -> None:
                 raise
             log.warning("the broker is away; reading again from the cursor", extra={"error": str(error)})
             position = parts.tracker.position
-            _wait_for_broker(kafka, backoff, lifecycle.stop, heartbeat)
+            lifecycle.stop.wait(_PAUSE)
+            _wait_for_topics(startup, kafka)
 
 
-def _wait_for_broker(
-    kafka: KafkaSettings, backoff: Backoff, stop: threading.Event, heartbeat: Heartbeat
-) -> None:
-    """Until the topics are there again: a broker that keeps nothing may come back without them."""
-    while not stop.wait(backoff.next_delay()):
-        heartbeat.beat()
-        try:
-            ensure_topics(kafka, _TOPICS_TIMEOUT)
-        except BrokerUnavailable as error:
-            log.warning("the broker is still away", extra={"error": str(error)})
-        else:
-            backoff.reset()
-            return
+def _wait_for_topics(startup: Startup, kafka: KafkaSettings) -> None:
+    """At the start, and again later: a broker that keeps nothing may come back without them."""
+    startup.wait_for("the broker", lambda: ensure_topics(kafka, _TOPICS_TIMEOUT))
 
 
 if __name__ == "__main__":
