@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ def checked_embedding(embedding: Embedding, dimension: int) -> Embedding:
     embedding = np.ascontiguousarray(embedding, dtype=np.float32)
     if embedding.shape != (dimension,):
         raise ValueError(f"embedding of shape {embedding.shape}, expected ({dimension},)")
-    norm = float(np.linalg.norm(embedding))
+    norm = math.sqrt(embedding @ embedding)
     if not abs(norm - 1) <= _NORM_TOLERANCE:  # also refuses NaN
         raise ValueError(f"embedding of norm {norm}, expected 1")
     return embedding

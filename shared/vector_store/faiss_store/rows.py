@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from shared.domain import AttributeValue, Document, Version, epoch_milliseconds, from_epoch_milliseconds
 from shared.vector_store.faiss_store.schema import State
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 class DocumentState(NamedTuple):
     """What a versioned write must know about the row that it meets."""
@@ -85,7 +87,7 @@ def removed_parameters(document_id: str, state: State, version: Version) -> dict
 
 
 def encode_attributes(attributes: Mapping[str, AttributeValue]) -> str:
-    return json.dumps(dict(attributes), ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT.encode(dict(attributes))
 
 
 def decode_attributes(text: str) -> dict[str, AttributeValue]:
