@@ -66,7 +66,7 @@ class KafkaProducer:
         if size > self._max_message_bytes:
             raise _too_large(f"{size} bytes, at most {self._max_message_bytes} (KAFKA_MAX_MESSAGE_BYTES)")
         deadline = time.monotonic() + _BUFFER_WAIT_SECONDS
-        while not self._closed.is_set():
+        while True:
             try:
                 self._produce(record, on_delivery)
                 return
@@ -76,7 +76,6 @@ class KafkaProducer:
                 self._serve(self._session, 0.05)
             except KafkaException as error:
                 raise self._map_error(error.args[0]) from error
-        raise BrokerUnavailable("the producer is closed")
 
     def flush(self, timeout: float) -> int:
         with self._delivered:
@@ -89,13 +88,16 @@ class KafkaProducer:
             return
         self._closed.set()
         self._thread.join()
-        with self._swap:
-            self._abandon(self._session)
+        with self._swap:  # who waits for it finds the producer closed
+            session = self._session
+        self._abandon(session)
 
     def _produce(self, record: OutgoingRecord, on_delivery: DeliveryCallback | None) -> None:
         self._count(1)
         try:
             with self._swap:
+                if self._closed.is_set():
+                    raise BrokerUnavailable("the producer is closed")
                 self._session.produce(
                     record.topic,
                     value=record.value,

@@ -6,6 +6,7 @@ import json
 import logging
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -132,3 +133,40 @@ def test_what_is_outstanding_at_the_end_is_counted_and_fails() -> None:
         assert producer.flush(0.1) == 7
     assert [type(answer) for answer in answers] == [BrokerUnavailable] * 7
     assert producer.flush(0) == 0
+
+
+def test_what_comes_while_it_closes_is_refused_or_reported() -> None:
+    """Taken after the last poll, a record would be neither sent nor reported."""
+    settings = settings_for(f"127.0.0.1:{free_port()}")
+    producer = KafkaProducer(producer_config(settings, "test"), settings.max_message_bytes)
+    answers: list[Exception | None] = []
+    with ThreadPoolExecutor(2) as pool, closing(producer):
+        with producer._swap:
+            sending = pool.submit(producer.send, OutgoingRecord(settings.topic, b"k", b"v"), answers.append)
+            wait_until(lambda: producer.flush(0) == 1, TIMEOUT, "a record on its way")
+            closed = pool.submit(producer.close)
+            wait_until(producer._closed.is_set, TIMEOUT, "the close")
+        with pytest.raises(BrokerUnavailable, match="closed"):
+            sending.result(TIMEOUT)
+        closed.result(TIMEOUT)
+    assert answers == []
+    assert producer.flush(0) == 0
+
+
+def test_a_callback_may_send_while_it_closes() -> None:
+    settings = settings_for(f"127.0.0.1:{free_port()}")
+    refusals: list[BrokerUnavailable] = []
+
+    def again(_error: Exception | None) -> None:
+        try:
+            producer.send(record)
+        except BrokerUnavailable as error:
+            refusals.append(error)
+
+    record = OutgoingRecord(settings.topic, b"k", b"v")
+    producer = build_producer(settings, "test")
+    producer.send(record, again)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(producer.close).result(TIMEOUT)
+    (refusal,) = refusals
+    assert "closed" in str(refusal)
