@@ -33,13 +33,13 @@ class Monitor:
         self._is_blocked = is_blocked
         self._next_lag = self._next_store = clock.monotonic()
         self._partitions: frozenset[TopicPartition] = frozenset()
-        self._store_usable = False
+        self._store_obstacle: str | None = "starting"
 
     def obstacle(self) -> str | None:
         """Why it is not ready; ``None``: partitions are assigned, the store can be used, and records are
         taken in."""
-        if not self._store_usable:
-            return "the vector store is away"
+        if self._store_obstacle is not None:
+            return self._store_obstacle
         if self._is_blocked():
             return "nothing is taken in: a dependency is away, or there were too many dead letters"
         return None if self._partitions else "no partition is assigned"
@@ -66,9 +66,9 @@ class Monitor:
         try:
             stats = self._store.stats()
         except StoreUnavailable as error:
-            self._store_usable = False
+            self._store_obstacle = "the vector store is away"
             log.warning("the store is away", extra={"error": str(error)})
             return
-        self._store_usable = True
+        self._store_obstacle = None
         self._metrics.index_documents.set(stats.documents)
         self._metrics.index_chunks.set(stats.chunks)
