@@ -37,6 +37,7 @@ from tests.support.redis_server import WITHOUT_DISK, RedisProcess, redis_server
 
 WAITING = "waiting for the vector store"
 LONGER_THAN_A_STOP = {"REDIS_TIMEOUT_SECONDS": "120"}
+PATIENT = {"REDIS_TIMEOUT_SECONDS": "60"}
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def test_the_api_answers_503_until_redis_is_there(broker: str, tmp_path: Path, r
         assert "rag_index_documents" not in api.client.get("/metrics").text
         redis.start()
         wait_until(lambda: api.client.get("/health/ready").status_code == 200, TIMEOUT, "readiness")
-        assert search(api) == (200, "application/json")
+        wait_until(lambda: search(api) == (200, "application/json"), TIMEOUT, "an answer")
         check_the_one_warning(api.log, redis.url)
         api.process.terminate()
         assert api.process.wait(TIMEOUT) == 0
@@ -192,7 +193,7 @@ def test_what_no_waiting_cures_ends_them_at_once(tmp_path: Path, service: str) -
     kafka = kafka_settings(f"127.0.0.1:{free_port()}")
     variables = {**environment(tmp_path, free_port(), kafka), "METRICS_PORT": str(free_port())}
     with redis_server(tmp_path / "redis", *WITHOUT_DISK) as server:
-        variables |= uses(server.url)
+        variables |= uses(server.url, **PATIENT)
         other = VectorStoreSettings(vector_store="redis", redis_url=server.url)
         open_vector_store(other, embedder_name="another model", dimension=8).close()
         line = ends_at_once(f"services.{service}", variables)
