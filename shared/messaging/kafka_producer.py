@@ -127,12 +127,18 @@ class KafkaProducer:
             self._broken_by = self._broken_by or describe(error)
 
     def _renew(self, reason: str) -> None:
+        """Where no new session can be made, the next turn tries again."""
+        try:
+            new = confluent_kafka.Producer(self._config)
+        except KafkaException as error:  # the machine has no thread left for it
+            log.warning("no new producer session can be started yet", extra={"error": describe(error)})
+            return
         log.warning(
             "starting a new producer session: the broker does not take the old one's records",
             extra={"error": reason},
         )
         with self._swap:
-            old, self._session = self._session, confluent_kafka.Producer(self._config)
+            old, self._session = self._session, new
         self._abandon(old)
         self._broken_by = None  # set again by what was abandoned
 

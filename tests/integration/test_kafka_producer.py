@@ -9,8 +9,11 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import confluent_kafka
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from shared.errors import BrokerUnavailable
 from shared.messaging.factory import build_producer, ensure_topics
@@ -102,6 +105,32 @@ def test_a_session_that_the_broker_forgot_in_mid_request_is_renewed_with_one_lin
     assert (line.levelname, line.exc_info) == ("WARNING", None)
     assert "starting a new producer session" in line.getMessage()
     assert "FATAL" in vars(line)["error"] or "UNKNOWN_PRODUCER_ID" in vars(line)["error"]
+
+
+def test_a_session_that_cannot_be_made_at_once_is_made_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As when the machine is short of threads; deliveries must be told of all the same."""
+    settings = settings_for(f"127.0.0.1:{free_port()}")
+    config = {**producer_config(settings, "test"), "message.timeout.ms": 200}
+    make, refusals = confluent_kafka.Producer, [KafkaError(KafkaError._CRIT_SYS_RESOURCE)] * 2
+    answers: list[Exception | None] = []
+
+    def make_later(config: dict[str, Any]) -> confluent_kafka.Producer:
+        if refusals:
+            raise KafkaException(refusals.pop())
+        return make(config)
+
+    with closing(KafkaProducer(config, settings.max_message_bytes)) as producer:
+        monkeypatch.setattr(confluent_kafka, "Producer", make_later)
+        producer.send(OutgoingRecord(settings.topic, b"key", b"value"), answers.append)
+        wait_until(lambda: len(own_lines(caplog)) == 3, TIMEOUT, "a new session")
+        producer.send(OutgoingRecord(settings.topic, b"key", b"value"), answers.append)
+        wait_until(lambda: len(answers) == 2, TIMEOUT, "the second answer")
+    lines = [line.getMessage().partition(":")[0] for line in own_lines(caplog)]
+    assert lines[:3] == ["no new producer session can be started yet"] * 2 + [
+        "starting a new producer session"
+    ]
 
 
 def test_a_callbacks_bug_is_told_with_its_traceback_and_ends_nothing(
