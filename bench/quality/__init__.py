@@ -1,0 +1,1 @@
+"""How good the answers are, measured through a running stack on reading-comprehension questions."""
