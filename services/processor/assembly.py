@@ -14,4 +14,4 @@ def build_chunker(settings: ProcessorSettings, embedder: Embedder) -> Chunker:
         raise ConfigurationError(
             f"CHUNK_TOKENS={settings.chunk_tokens}: {embedder.name} reads at most {embedder.max_tokens}"
         )
-    return Chunker(embedder.count_tokens, settings.chunk_tokens, settings.chunk_overlap_tokens)
+    return Chunker(embedder.count_tokens, settings.chunk_tokens, settings.chunk_window_tokens)

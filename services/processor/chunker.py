@@ -1,4 +1,8 @@
-"""Document → chunks: whole sentences up to a number of tokens, with overlap. Pure and deterministic."""
+"""Document → chunks: windows of whole sentences, small enough that each says one thing. Pure, deterministic.
+
+Small windows match a question far better than whole passages do; who reads a hit gets its neighbours too,
+so nothing has to overlap.
+"""
 
 from __future__ import annotations
 
@@ -34,29 +38,31 @@ class EmbeddableChunk:
 
 @dataclass(frozen=True, slots=True)
 class Chunker:
-    """``max_tokens`` bounds the embedded text, title included; up to ``overlap_tokens`` of whole
-    sentences are repeated from the chunk before. A title takes at most half of ``max_tokens``."""
+    """Sentences are joined as long as the window has at most ``window_tokens``; a longer sentence is a
+    chunk of its own. ``max_tokens`` bounds the embedded text, title included: a sentence beyond that is
+    split. A title takes at most half of ``max_tokens``."""
 
     count_tokens: CountTokens
     max_tokens: int
-    overlap_tokens: int
+    window_tokens: int
 
     def chunk(self, document: Document) -> tuple[EmbeddableChunk, ...]:
-        """Together the chunks hold everything of the text but white space between sentences."""
+        """In order; together they hold everything of the text but white space between them."""
         title, text = document.title, document.text.strip()
         title_tokens, text_tokens = self.count_tokens([title, text])
         if title_tokens > self.max_tokens // 2:
             title, title_tokens = self._first_part(title, self.max_tokens // 2)
         budget = self.max_tokens - title_tokens
-        if text_tokens <= budget:
-            chunks = [_Piece(Span(0, len(text)), text_tokens)] if text else []
+        window = min(self.window_tokens, budget)
+        if text_tokens <= window:
+            windows = [_Piece(Span(0, len(text)), text_tokens)] if text else []
         else:
-            chunks = self._pack(self._pieces(text, budget), budget)
+            windows = _pack(self._pieces(text, budget), window)
         return tuple(
             _embeddable(
-                document.document_id, ordinal, title, chunk.span.of(text), title_tokens + chunk.tokens
+                document.document_id, ordinal, title, piece.span.of(text), title_tokens + piece.tokens
             )
-            for ordinal, chunk in enumerate(chunks)
+            for ordinal, piece in enumerate(windows)
         )
 
     def _pieces(self, text: str, budget: int) -> list[_Piece]:
@@ -82,31 +88,20 @@ class Chunker:
             parts += self._split(text, _Piece(half, count), budget)
         return parts
 
-    def _pack(self, pieces: Sequence[_Piece], budget: int) -> list[_Piece]:
-        packed: list[_Piece] = []
-        current: list[_Piece] = []
-        used = 0
-        for piece in pieces:
-            if current and used + piece.tokens > budget:
-                packed.append(_joined(current, used))
-                current = self._overlap(current, budget - piece.tokens)
-                used = sum(kept.tokens for kept in current)
-            current.append(piece)
-            used += piece.tokens
-        if current:
-            packed.append(_joined(current, used))
-        return packed
 
-    def _overlap(self, previous: Sequence[_Piece], room: int) -> list[_Piece]:
-        """The last whole pieces that fit."""
-        room = min(room, self.overlap_tokens)
-        kept: list[_Piece] = []
-        for piece in reversed(previous):
-            room -= piece.tokens
-            if room < 0:
-                break
-            kept.append(piece)
-        return kept[::-1]
+def _pack(pieces: Sequence[_Piece], window: int) -> list[_Piece]:
+    packed: list[_Piece] = []
+    current: list[_Piece] = []
+    used = 0
+    for piece in pieces:
+        if current and used + piece.tokens > window:
+            packed.append(_joined(current, used))
+            current, used = [], 0
+        current.append(piece)
+        used += piece.tokens
+    if current:
+        packed.append(_joined(current, used))
+    return packed
 
 
 def _joined(pieces: Sequence[_Piece], tokens: int) -> _Piece:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field
 
 from shared.durations import parse_duration
 from shared.settings import EnvironmentSettings
@@ -27,14 +27,14 @@ Duration = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class ProcessorSettings(EnvironmentSettings):
-    """``chunk_tokens`` counts title and text together; ``chunk_overlap_tokens`` of them may be repeated
-    from the chunk before. ``batch_max_tokens`` go through the model in one call; ``batch_max_records``
+    """``chunk_tokens`` counts title and text together; sentences are joined up to
+    ``chunk_window_tokens``. ``batch_max_tokens`` go through the model in one call; ``batch_max_records``
     bounds memory. ``tombstone_age`` must exceed the age of anything that the stream may still deliver."""
 
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=9102, ge=1, le=65_535)
     chunk_tokens: int = Field(default=240, ge=32, le=8_192)
-    chunk_overlap_tokens: int = Field(default=40, ge=0, validate_default=True)
+    chunk_window_tokens: int = Field(default=32, ge=1, le=8_192)
     batch_max_tokens: int = Field(default=8_192, ge=32, le=1_048_576)
     batch_max_records: int = Field(default=512, ge=1, le=10_000)
     max_event_bytes: int = Field(default=1_048_576, ge=1_024)
@@ -42,11 +42,3 @@ class ProcessorSettings(EnvironmentSettings):
     max_age: Annotated[Duration | None, BeforeValidator(_unlimited)] = None
     max_chunks: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_unlimited)] = None
     tombstone_age: Duration = timedelta(days=30)
-
-    @field_validator("chunk_overlap_tokens")
-    @classmethod
-    def _at_most_half(cls, value: int, info: ValidationInfo) -> int:
-        chunk_tokens = info.data.get("chunk_tokens")
-        if chunk_tokens is not None and value > chunk_tokens // 2:
-            raise ValueError(f"must be at most half of CHUNK_TOKENS={chunk_tokens}")
-        return value

@@ -25,7 +25,7 @@ from tests.support.stack_processes import StackProcess, killed_at_the_end, servi
 PROCESSORS = 3
 _SPARES = 2
 _CHUNK_TOKENS = 64
-_CHUNK_OVERLAP_TOKENS = 12
+_CHUNK_WINDOW_TOKENS = 32
 _PARTITIONS = 4
 START_SECONDS = 90.0
 
@@ -83,7 +83,7 @@ class Rig:
 
 
 def an_oracle() -> Oracle:
-    return Oracle(Chunker(HashingEmbedder().count_tokens, _CHUNK_TOKENS, _CHUNK_OVERLAP_TOKENS))
+    return Oracle(Chunker(HashingEmbedder().count_tokens, _CHUNK_TOKENS, _CHUNK_WINDOW_TOKENS))
 
 
 @contextlib.contextmanager
@@ -106,7 +106,7 @@ def a_rig(folder: Path, broker: RestartableBroker, store: StoreUnderTest) -> Ite
         "KAFKA_PARTITIONS": str(_PARTITIONS),
         "EMBEDDER": "hashing",
         "CHUNK_TOKENS": str(_CHUNK_TOKENS),
-        "CHUNK_OVERLAP_TOKENS": str(_CHUNK_OVERLAP_TOKENS),
+        "CHUNK_WINDOW_TOKENS": str(_CHUNK_WINDOW_TOKENS),
         "MAX_EVENT_BYTES": str(MAX_EVENT_BYTES),
         "DATA_DIR": str(folder / "data"),
         "LLM": "extractive",

@@ -140,7 +140,7 @@ def a_history(rng: random.Random, documents: int, events: int) -> list[DocumentE
 def undisturbed(history: list[DocumentEvent]) -> Contents:
     """What the store must hold, computed without any of the processor's machinery but the chunker."""
     settings = ProcessorSettings()
-    chunker = Chunker(HashingEmbedder().count_tokens, settings.chunk_tokens, settings.chunk_overlap_tokens)
+    chunker = Chunker(HashingEmbedder().count_tokens, settings.chunk_tokens, settings.chunk_window_tokens)
     newest: dict[str, DocumentEvent] = {}
     for event in history:
         known = newest.get(event.document.document_id)

@@ -30,7 +30,7 @@ TIMEOUT = 90.0
 EMBEDDER = HashingEmbedder()
 PROCESSOR = [sys.executable, "-m", "services.processor"]
 DEFAULTS = ProcessorSettings()
-CHUNKER = Chunker(EMBEDDER.count_tokens, DEFAULTS.chunk_tokens, DEFAULTS.chunk_overlap_tokens)
+CHUNKER = Chunker(EMBEDDER.count_tokens, DEFAULTS.chunk_tokens, DEFAULTS.chunk_window_tokens)
 ORACLE = Oracle(CHUNKER)
 
 
@@ -114,7 +114,7 @@ def write_to(store: VectorStore, message: Message, embedder: HashingEmbedder) ->
         store.delete(state.document_id, Version(state.revision, state.updated_at))
         return
     document = decode_event(message.value).document
-    chunks = Chunker(embedder.count_tokens, DEFAULTS.chunk_tokens, DEFAULTS.chunk_overlap_tokens).chunk(
+    chunks = Chunker(embedder.count_tokens, DEFAULTS.chunk_tokens, DEFAULTS.chunk_window_tokens).chunk(
         document
     )
     rows = embedder.embed([item.text for item in chunks])

@@ -14,8 +14,8 @@ from tests.unit.services.processor.support import an_event
 count_tokens = HashingEmbedder().count_tokens
 
 
-def chunk_texts(text: str, *, title: str = "Title", max_tokens: int = 32, overlap: int = 8) -> list[str]:
-    chunks = Chunker(count_tokens, max_tokens, overlap).chunk(an_event(text=text, title=title).document)
+def chunk_texts(text: str, *, title: str = "Title", max_tokens: int = 64, window: int = 16) -> list[str]:
+    chunks = Chunker(count_tokens, max_tokens, window).chunk(an_event(text=text, title=title).document)
     assert [item.chunk.ordinal for item in chunks] == list(range(len(chunks)))
     return [item.chunk.text for item in chunks]
 
@@ -29,24 +29,25 @@ def test_a_short_text_is_one_chunk_as_written() -> None:
     assert chunk_texts("  One.\n\nTwo  words. ") == ["One.\n\nTwo  words."]
 
 
-def test_chunks_end_at_sentences_and_repeat_whole_ones() -> None:
-    texts = chunk_texts(numbered(6, words=3), max_tokens=17, overlap=5)  # the title takes one token
-    assert [re.findall(r"S\d", text) for text in texts] == [
-        ["S0", "S1", "S2"],
-        ["S2", "S3", "S4"],
-        ["S4", "S5"],
-    ]
+def test_sentences_are_joined_up_to_the_window() -> None:
+    texts = chunk_texts(numbered(5, words=3), window=11)
+    assert [re.findall(r"S\d", text) for text in texts] == [["S0", "S1"], ["S2", "S3"], ["S4"]]
     assert all(text.endswith(".") for text in texts)
 
 
-def test_an_overlap_longer_than_its_limit_is_left_out() -> None:
-    texts = chunk_texts(numbered(6, words=3), max_tokens=17, overlap=4)
-    assert [re.findall(r"S\d", text) for text in texts] == [["S0", "S1", "S2"], ["S3", "S4", "S5"]]
+def test_a_sentence_longer_than_the_window_is_a_chunk_of_its_own() -> None:
+    texts = chunk_texts(f"{numbered(1, words=3)} {numbered(1, words=20)} {numbered(2, words=3)}", window=11)
+    assert [len(text.split()) for text in texts] == [4, 21, 8]
+
+
+def test_changing_one_sentence_changes_one_chunk() -> None:
+    before, after = chunk_texts(numbered(9), window=1), chunk_texts(numbered(9).replace("S4", "T4"), window=1)
+    assert [number for number in range(9) if before[number] != after[number]] == [4]
 
 
 def test_a_sentence_that_is_too_long_is_split_between_words() -> None:
     words = [f"w{number}" for number in range(200)]
-    texts = chunk_texts(" ".join(words), max_tokens=33, overlap=0)
+    texts = chunk_texts(" ".join(words), max_tokens=33)
     assert " ".join(texts).split() == words
     assert all(count <= 32 for count in count_tokens(texts))
 
@@ -59,14 +60,14 @@ def test_a_text_without_spaces_is_split_too() -> None:
     def by_character(items: Sequence[str]) -> list[int]:
         return [len(item) for item in items]
 
-    chunks = Chunker(by_character, 100, 0).chunk(an_event(text=text, title="T").document)
+    chunks = Chunker(by_character, 100, 20).chunk(an_event(text=text, title="T").document)
     assert "".join(item.chunk.text for item in chunks) == text
     assert all(len(item.chunk.text) <= 99 for item in chunks)
 
 
 def test_a_long_title_leaves_room_for_text() -> None:
     title = " ".join(["title"] * 500)
-    chunks = Chunker(count_tokens, 32, 8).chunk(an_event(title=title, text="Some text.").document)
+    chunks = Chunker(count_tokens, 32, 16).chunk(an_event(title=title, text="Some text.").document)
     [item] = chunks
     assert item.text.endswith("\nSome text.")
     assert count_tokens([item.text])[0] <= 32
@@ -74,7 +75,7 @@ def test_a_long_title_leaves_room_for_text() -> None:
 
 def test_the_content_hash_covers_title_and_text() -> None:
     def content_hash(title: str, text: str) -> str:
-        [item] = Chunker(count_tokens, 32, 8).chunk(an_event(title=title, text=text).document)
+        [item] = Chunker(count_tokens, 32, 16).chunk(an_event(title=title, text=text).document)
         assert item.text == f"{title}\n{text}"
         return item.chunk.content_hash
 
@@ -88,35 +89,26 @@ TEXT = st.text(
 ).filter(lambda text: bool(text.strip()))
 
 
-@given(text=TEXT, title=TEXT, max_tokens=st.integers(32, 64), overlap=st.integers(0, 16))
-def test_nothing_is_lost_and_nothing_is_too_long(
-    text: str, title: str, max_tokens: int, overlap: int
-) -> None:
+@given(text=TEXT, title=TEXT, max_tokens=st.integers(32, 64), window=st.integers(1, 64))
+def test_nothing_is_lost_and_nothing_is_too_long(text: str, title: str, max_tokens: int, window: int) -> None:
     document = an_event(text=text, title=title).document
-    chunker = Chunker(count_tokens, max_tokens, overlap)
+    chunker = Chunker(count_tokens, max_tokens, window)
     chunks = chunker.chunk(document)
     assert chunks == chunker.chunk(document)
     cursor = 0
     for item in chunks:
         assert count_tokens([item.text])[0] <= max_tokens
-        start = text.find(item.chunk.text, max(0, cursor - len(item.chunk.text)))
-        assert start >= 0
-        cursor = max(cursor, start + len(item.chunk.text))
-    joined = "\n".join(item.chunk.text for item in chunks)
+        start = text.index(item.chunk.text, cursor)
+        assert not text[cursor:start].strip()
+        cursor = start + len(item.chunk.text)
+    assert not text[cursor:].strip()
     for sentence in sentences(text):
         if count_tokens([sentence])[0] <= max_tokens // 2:
-            assert sentence in joined
-    assert set("".join(joined.split())) == set("".join(text.split()))
+            assert any(sentence in item.chunk.text for item in chunks)
 
 
-@given(lengths=st.lists(st.integers(1, 60), min_size=1, max_size=60), overlap=st.integers(0, 16))
-def test_every_word_is_in_a_chunk_in_order(lengths: list[int], overlap: int) -> None:
+@given(lengths=st.lists(st.integers(1, 60), min_size=1, max_size=60), window=st.integers(1, 64))
+def test_every_word_is_in_one_chunk_in_order(lengths: list[int], window: int) -> None:
     words = iter(range(10_000))
     text = " ".join(" ".join(f"W{next(words)}" for _ in range(length)) + "." for length in lengths)
-    seen: list[str] = []
-    for chunk in chunk_texts(text, overlap=overlap):
-        found = re.findall(r"W\d+", chunk)
-        repeated = seen.index(found[0]) if found[0] in seen else len(seen)
-        assert seen[repeated:] == found[: len(seen) - repeated]
-        seen += found[len(seen) - repeated :]
-    assert seen == re.findall(r"W\d+", text)
+    assert re.findall(r"W\d+", " ".join(chunk_texts(text, window=window))) == re.findall(r"W\d+", text)

@@ -13,8 +13,7 @@ from shared.settings import load_settings
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"CHUNK_OVERLAP_TOKENS": "121"}, "CHUNK_OVERLAP_TOKENS=121: .*at most half of CHUNK_TOKENS=240"),
-        ({"CHUNK_TOKENS": "64"}, "CHUNK_OVERLAP_TOKENS=40: .*at most half of CHUNK_TOKENS=64"),
+        ({"CHUNK_WINDOW_TOKENS": "0"}, "CHUNK_WINDOW_TOKENS=0: .*greater than or equal to 1"),
         ({"CHUNK_TOKENS": "16"}, "CHUNK_TOKENS=16: .*greater than or equal to 32"),
         ({"MAX_AGE": "90"}, "MAX_AGE=90: .*a duration such as .* is needed"),
         ({"MAX_AGE": "0"}, "MAX_AGE=0: .*must be longer than 0"),
