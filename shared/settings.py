@@ -115,7 +115,8 @@ class LLMSettings(EnvironmentSettings):
     model_config = SettingsConfigDict(env_prefix="LLM_")
 
     kind: Literal["llamacpp", "extractive"] = Field(default="llamacpp", validation_alias="LLM")
-    model: str = "SmolLM2-135M-Instruct"
+    model: str | None = None
+    """``None`` or empty: the adapter's own default."""
     context_tokens: int = Field(default=2048, ge=512)
     timeout_seconds: float = Field(default=60.0, gt=0)
     threads: int = Field(default=2, ge=1)

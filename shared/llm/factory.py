@@ -12,6 +12,8 @@ def build_llm(settings: LLMSettings) -> LLM:
         from shared.llm.extractive import ExtractiveLLM
 
         return ExtractiveLLM()
-    from shared.llm.llamacpp import LlamaCppLLM
+    from shared.llm.llamacpp import PACKAGED_MODEL, LlamaCppLLM
 
-    return LlamaCppLLM(settings.model, settings.context_tokens, settings.timeout_seconds, settings.threads)
+    return LlamaCppLLM(
+        settings.model or PACKAGED_MODEL, settings.context_tokens, settings.timeout_seconds, settings.threads
+    )
