@@ -22,11 +22,13 @@ _MARGIN_BELOW_BEST = 0.12
 
 @dataclass(frozen=True, slots=True)
 class GroundedAnswer:
-    """``replaced`` counts the generated sentences that no source supported."""
+    """``replaced`` counts the generated sentences that no source supported; ``quoted``: none is left, so
+    the evidence speaks instead."""
 
     text: str
     citations: tuple[Citation, ...]
     replaced: int
+    quoted: bool
 
 
 def ground(generated: str, question: str, evidence: Sequence[Evidence]) -> GroundedAnswer:
@@ -70,7 +72,8 @@ def _assemble(parts: Sequence[tuple[str | None, Evidence]], replaced: int) -> Gr
             markers[key] = len(markers) + 1
             citations.append(_cite(markers[key], source))
         texts.append(_with_marker(sentence, source, markers[key]))
-    return GroundedAnswer(" ".join(texts), tuple(citations), replaced)
+    quoted = all(sentence is None for sentence, _ in parts)
+    return GroundedAnswer(" ".join(texts), tuple(citations), replaced, quoted)
 
 
 def _with_marker(sentence: str | None, source: Evidence, marker: int) -> str:
