@@ -13,8 +13,8 @@ import httpx
 
 from services.producer.changes import Page
 from services.producer.fields import Fields
-from services.producer.retry_after import retry_after_seconds
 from shared.errors import InvalidEvent, RagError, SourceUnavailable
+from shared.resilience.retry_after import retry_after_seconds
 
 MAX_RESPONSE_BYTES = 8_388_608
 

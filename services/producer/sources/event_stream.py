@@ -11,10 +11,10 @@ import httpx
 from prometheus_client import Counter
 
 from services.producer.resume import Position, by_time, is_event_id, rewound
-from services.producer.retry_after import retry_after_seconds
 from services.producer.sources.sse import ConnectionRefused, SseConnection, connect
 from shared.ports import Clock
 from shared.resilience.backoff import Backoff
+from shared.resilience.retry_after import retry_after_seconds
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from services.producer.resume import Position
-from services.producer.retry_after import retry_after_seconds
 from services.producer.settings import ProducerSettings
 from services.producer.sources.choice import choose_source, probe_stream, start_position
+from shared.resilience.retry_after import retry_after_seconds
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 NOW_MS = 1_795_339_800_000
