@@ -199,6 +199,14 @@ class Prompt:
     max_output_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens that a language model counted itself, its chat template included."""
+
+    input_tokens: int
+    output_tokens: int
+
+
 class Outcome(StrEnum):
     """How a question ended."""
 
