@@ -9,7 +9,10 @@ RagError
 │   ├── SourceUnavailable    carries how long the source asked us to wait
 │   ├── StoreUnavailable
 │   ├── WritesLost           the store lost what it had taken: read it again and write it again
-│   └── LLMUnavailable
+│   └── LLMUnavailable       answer without a model, and say so
+│       ├── LLMBusy          as many questions as it may have are waiting already
+│       ├── LLMLoading       its weights are not in memory yet
+│       └── LLMRefused       it is well, but does not take this prompt
 ├── InvalidEvent             will never work: dead-letter with the reason
 ├── CursorExpired            the change feed no longer reaches back that far: start anew
 └── StoreDamaged             stop: an operator must look
@@ -53,7 +56,24 @@ class WritesLost(RetryableError):
 
 
 class LLMUnavailable(RetryableError):
-    pass
+    """``retry_after``: the seconds after which the same call may well succeed, and has done nothing so far;
+    ``None`` where another attempt is not worth a user's time."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class LLMBusy(LLMUnavailable):
+    """This process keeps the question from the model: too many are under way."""
+
+
+class LLMLoading(LLMUnavailable):
+    """It will answer once its weights are in memory."""
+
+
+class LLMRefused(LLMUnavailable):
+    """The model is well and would refuse this prompt again: it does not fit, or cannot be fitted whole."""
 
 
 class SourceUnavailable(RetryableError):

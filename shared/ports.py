@@ -20,6 +20,7 @@ from shared.domain import (
     SearchFilter,
     StoredDocument,
     StoreStats,
+    TokenUsage,
     Version,
     WriteOutcome,
 )
@@ -191,7 +192,9 @@ class Embedder(Protocol):
 class LLM(Protocol):
     """Prompt to text. Safe to call from several threads.
 
-    :raises LLMUnavailable: from ``stream``, before or between deltas.
+    A prompt that does not fit is refused, never cut.
+
+    :raises LLMUnavailable: from ``stream``, before or between deltas, and from ``count_tokens``.
     """
 
     @property
@@ -201,10 +204,15 @@ class LLM(Protocol):
     def context_tokens(self) -> int:
         """Input and output together."""
 
-    def count_tokens(self, text: str) -> int: ...
+    def count_tokens(self, text: str) -> int:
+        """As the model cuts the text; where that cannot be known, a bound that is never too low."""
 
-    def stream(self, prompt: Prompt) -> Generator[str, None, None]:
-        """The answer, piece by piece. Closing the generator stops the generation."""
+    def stream(self, prompt: Prompt) -> Generator[str, None, TokenUsage | None]:
+        """The answer, piece by piece. Closing the generator stops the generation.
+
+        Its return value, for who reads to the end, is what the model says it used; ``None`` where it
+        does not say.
+        """
 
     def close(self) -> None: ...
 
