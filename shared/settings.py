@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared.errors import ConfigurationError
@@ -112,14 +112,42 @@ class EmbedderSettings(EnvironmentSettings):
 
 
 class LLMSettings(EnvironmentSettings):
-    model_config = SettingsConfigDict(env_prefix="LLM_")
+    """``timeout_seconds`` bounds a whole answer, ``silence_seconds`` the wait for its first and for each
+    further piece. ``max_concurrent`` answers are written at once (``None``: one in this process, four by a
+    server), ``max_queue`` more may wait, each ``queue_seconds`` at most. An attempt that failed before the
+    first piece is repeated up to ``retries`` times, as long as that takes no more than ``retry_seconds``.
+    After ``breaker_failures`` failures in a row the model is left alone for ``breaker_seconds``."""
 
-    kind: Literal["llamacpp", "extractive"] = Field(default="llamacpp", validation_alias="LLM")
+    model_config = SettingsConfigDict(env_prefix="LLM_", env_ignore_empty=True)
+
+    kind: Literal["llamacpp", "ollama", "openai", "extractive"] = Field(
+        default="llamacpp", validation_alias="LLM"
+    )
     model: str | None = None
     """``None`` or empty: the adapter's own default."""
     context_tokens: int = Field(default=2048, ge=512)
-    timeout_seconds: float = Field(default=60.0, gt=0)
+    timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
+    silence_seconds: float = Field(default=30.0, gt=0, le=3600)
     threads: int = Field(default=2, ge=1)
+    max_concurrent: int | None = Field(default=None, ge=1, le=1024)
+    max_queue: int = Field(default=16, ge=0, le=10_000)
+    queue_seconds: float = Field(default=10.0, ge=0, le=3600)
+    retries: int = Field(default=2, ge=0, le=10)
+    retry_seconds: float = Field(default=5.0, ge=0, le=600)
+    breaker_failures: int = Field(default=3, ge=1, le=1000)
+    breaker_seconds: float = Field(default=10.0, gt=0, le=3600)
+    ollama_url: str = Field(
+        default="http://127.0.0.1:11434", pattern=r"^https?://[^/]", validation_alias="OLLAMA_URL"
+    )
+    ollama_keep_alive: str = Field(
+        default="-1", pattern=r"^-?\d+(\.\d+)?(ms|s|m|h)?$", validation_alias="OLLAMA_KEEP_ALIVE"
+    )
+    ollama_pull: bool = Field(default=True, validation_alias="OLLAMA_PULL")
+    openai_base_url: str | None = Field(
+        default=None, pattern=r"^https?://[^/]", validation_alias="OPENAI_BASE_URL"
+    )
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
+    openai_api_key_file: Path | None = Field(default=None, validation_alias="OPENAI_API_KEY_FILE")
 
 
 class ObservabilitySettings(EnvironmentSettings):
