@@ -120,7 +120,7 @@ class LLMSettings(EnvironmentSettings):
 
     model_config = SettingsConfigDict(env_prefix="LLM_", env_ignore_empty=True)
 
-    kind: Literal["llamacpp", "ollama", "openai", "extractive"] = Field(
+    kind: Literal["llamacpp", "ollama", "huggingface", "openai", "extractive"] = Field(
         default="llamacpp", validation_alias="LLM"
     )
     model: str | None = None
@@ -129,6 +129,7 @@ class LLMSettings(EnvironmentSettings):
     timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
     silence_seconds: float = Field(default=30.0, gt=0, le=3600)
     threads: int = Field(default=2, ge=1)
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     max_concurrent: int | None = Field(default=None, ge=1, le=1024)
     max_queue: int = Field(default=16, ge=0, le=10_000)
     queue_seconds: float = Field(default=10.0, ge=0, le=3600)

@@ -12,6 +12,16 @@ def build_llm(settings: LLMSettings) -> LLM:
         from shared.llm.extractive import ExtractiveLLM
 
         return ExtractiveLLM()
+    if settings.kind == "huggingface":
+        from shared.llm.huggingface import DEFAULT_MODEL, HuggingFaceLLM
+
+        return HuggingFaceLLM(
+            settings.model or DEFAULT_MODEL,
+            settings.device,
+            settings.context_tokens,
+            settings.silence_seconds,
+            settings.threads,
+        )
     from shared.llm.llamacpp import PACKAGED_MODEL, LlamaCppLLM
 
     return LlamaCppLLM(
