@@ -96,8 +96,19 @@ class VectorStore(Protocol):
     def content_hashes(self, document_ids: Sequence[str]) -> dict[str, frozenset[str]]:
         """The content hashes of each live document's chunks; unknown and deleted ids are left out."""
 
-    def get(self, document_id: str) -> StoredDocument | None:
-        """The live document, or ``None``."""
+    def get_many(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
+        """The live documents among these; unknown and deleted ids are left out, repeated ones stand once.
+
+        Each document is as of one version, its chunks in order; two documents may be as of two moments.
+        """
+
+    def embeddings(self, document_ids: Sequence[str]) -> dict[str, Embeddings]:
+        """Of each live document, as ``replace`` was given them: float32 ``(n chunks, dimension)``, rows of
+        unit norm in the chunks' order. Unknown and deleted ids are left out, repeated ones stand once.
+
+        Each document's rows are as of one version, which may be newer than the one that an earlier
+        ``get_many`` returned: other rows then, and maybe another number of them.
+        """
 
     def search(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Hit]:
         """The ``top_k`` chunks of highest cosine similarity that satisfy ``where``, best first.

@@ -11,7 +11,7 @@ from shared.errors import StoreUnavailable
 from shared.ports import EmbeddedDocument, VectorStore
 
 if TYPE_CHECKING:
-    from shared.ports import Embedding
+    from shared.ports import Embedding, Embeddings
 
 
 class StoreToCome:
@@ -36,8 +36,11 @@ class StoreToCome:
     def content_hashes(self, document_ids: Sequence[str]) -> dict[str, frozenset[str]]:
         return self._opened().content_hashes(document_ids)
 
-    def get(self, document_id: str) -> StoredDocument | None:
-        return self._opened().get(document_id)
+    def get_many(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
+        return self._opened().get_many(document_ids)
+
+    def embeddings(self, document_ids: Sequence[str]) -> dict[str, Embeddings]:
+        return self._opened().embeddings(document_ids)
 
     def search(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Hit]:
         return self._opened().search(embedding, top_k, where)

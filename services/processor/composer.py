@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.processor.chunker import Chunker, EmbeddableChunk
 from services.processor.reading import Reading
 from services.processor.recent import Made, RecentDocuments, text_key
 from services.processor.work import Ticket, Work
-from shared.domain import Document, Version
+from shared.domain import Document
 from shared.events import DocumentEvent, Operation
 from shared.ports import VectorStore
 
@@ -41,8 +43,12 @@ class Composer:
             self._compose(ticket, event, stored.get(document_id, frozenset()))
             for document_id, (ticket, event) in reading.events.items()
         ]
+        doubtful = [work for work, _ in composed if stored.get(work.document_id) and work.fresh]
+        outdated = self._outdated(doubtful) if doubtful else frozenset()
         for work, made in composed:
-            if made is not None:
+            if work.document_id in outdated:
+                work.known = None
+            elif made is not None:
                 self._recent.put(work.document_id, made)
         return [work for work, _ in composed]
 
@@ -60,9 +66,6 @@ class Composer:
         if recent and document.version <= recent.version:
             known = None
         work = Work(ticket, event, chunks, known)
-        if stored and work.fresh and self._is_outdated(document.document_id, document.version):
-            work.known = None
-            return work, None
         return work, _newer(recent, Made(document.version, key, chunks))
 
     def _chunks(self, document: Document, key: bytes, recent: Made | None) -> tuple[EmbeddableChunk, ...]:
@@ -70,10 +73,15 @@ class Composer:
             return recent.chunks
         return self._chunker.chunk(document)
 
-    def _is_outdated(self, document_id: str, version: Version) -> bool:
-        """To look is cheap, measured by the embedding that it may save."""
-        stored = self._store.get(document_id)
-        return stored is not None and stored.document.version >= version
+    def _outdated(self, works: Sequence[Work]) -> frozenset[str]:
+        """To look is cheap, measured by the embeddings that it may save."""
+        stored = self._store.get_many([work.document_id for work in works])
+        return frozenset(
+            work.document_id
+            for work in works
+            if work.document_id in stored
+            and stored[work.document_id].document.version >= work.event.document.version
+        )
 
 
 def _newer(recent: Made | None, made: Made) -> Made:

@@ -32,7 +32,7 @@ from shared.ports import Clock, EmbeddedDocument
 from shared.vector_store import laws
 
 if TYPE_CHECKING:
-    from shared.ports import Embedding
+    from shared.ports import Embedding, Embeddings
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +122,23 @@ class MemoryStore:
                 if (entry := self._entries.get(document_id)) and entry.content
             }
 
-    def get(self, document_id: str) -> StoredDocument | None:
+    def get_many(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
         with self._lock:
             self._require_open()
-            entry = self._entries.get(document_id)
-            return entry.content if entry else None
+            return {
+                document_id: entry.content
+                for document_id in document_ids
+                if (entry := self._entries.get(document_id)) and entry.content
+            }
+
+    def embeddings(self, document_ids: Sequence[str]) -> dict[str, Embeddings]:
+        with self._lock:
+            self._require_open()
+            return {
+                document_id: np.array(entry.embeddings, np.float32).reshape(-1, self._dimension)
+                for document_id in document_ids
+                if (entry := self._entries.get(document_id)) and entry.content
+            }
 
     def search(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Hit]:
         laws.checked_count("top_k", top_k)

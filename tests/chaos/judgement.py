@@ -40,17 +40,19 @@ def contents_of(store: VectorStore) -> Contents:
     :raises AssertionError: an order, an id or a hash of its chunks is wrong.
     """
     newest = {change.document_id: change for change in _all_changes(store)}
+    live = store.get_many(list(newest))
+    hashes = store.content_hashes(list(newest))
+    assert hashes.keys() == live.keys()
     documents: dict[str, LiveDocument] = {}
     for document_id, change in newest.items():
-        stored = store.get(document_id)
+        stored = live.get(document_id)
         assert (stored is not None) == (change.kind is ChangeKind.INDEXED), f"{change} against {stored}"
         if stored is None:
             continue
         assert [chunk.ordinal for chunk in stored.chunks] == list(range(len(stored.chunks)))
         document = stored.document
         assert document.version == change.version, f"{change} against {document.version}"
-        hashes = store.content_hashes([document_id])
-        assert hashes == {document_id: frozenset(chunk.content_hash for chunk in stored.chunks)}
+        assert hashes[document_id] == frozenset(chunk.content_hash for chunk in stored.chunks)
         documents[document_id] = LiveDocument(
             document.revision,
             document.updated_at,

@@ -77,7 +77,7 @@ class Operator:
         embedder = HashingEmbedder()
         settings = VectorStoreSettings(faiss_path=self.folder / "documents.sqlite")
         with closing(open_vector_store(settings, embedder_name=embedder.name, dimension=384)) as store:
-            return store.get(document_id) is not None
+            return document_id in store.get_many([document_id])
 
 
 @pytest.fixture

@@ -49,11 +49,11 @@ def file(healthy: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def everything(file: Path) -> tuple[list[Hit], list[StoredDocument | None], list[str]]:
+def everything(file: Path) -> tuple[list[Hit], dict[str, StoredDocument], list[str]]:
     with contextlib.closing(faiss_store(file)) as store:
         return (
             store.search(axis(0), 5_000),
-            [store.get(f"d{number}") for number in range(2_000)],
+            store.get_many([f"d{number}" for number in range(2_000)]),
             [change.document_id for change in store.changes(None, 5_000).changes],
         )
 
@@ -157,7 +157,8 @@ def test_damage_after_the_index_was_loaded_is_found_by_searches_and_writes(file:
         assert len(view.matching(None).mask)
         for call in (
             lambda: store.search(axis(0), 10),
-            lambda: store.get("d1"),
+            lambda: store.get_many(["d1"]),
+            lambda: store.embeddings(["d1"]),
             lambda: store.changes(None, 5),
             lambda: store.replace([embedded("d1", 9)]),
             lambda: store.purge(None, 1),

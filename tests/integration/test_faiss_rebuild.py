@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from shared.domain import WriteOutcome
@@ -58,7 +59,7 @@ def test_every_call_goes_to_the_new_generation(file: Path) -> None:
         cursor = store.changes(None, 9).cursor
         rebuild(file, "new", "both")
         assert names_in(store) == {"new", "both"}
-        assert store.get("old") is None
+        assert "old" not in store.get_many(["old"])
         assert store.content_hashes(["old", "new"]).keys() == {"new"}
         assert store.stats().documents == 2
         with pytest.raises(CursorExpired):
@@ -74,7 +75,8 @@ def test_every_call_goes_to_the_new_generation(file: Path) -> None:
 
 FIRST_CALLS: dict[str, Callable[[FaissStore], object]] = {
     "search": lambda store: names_in(store) == {"new"},
-    "get": lambda store: store.get("old") is None,
+    "get_many": lambda store: store.get_many(["old", "new"]).keys() == {"new"},
+    "embeddings": lambda store: store.embeddings(["old", "new"]).keys() == {"new"},
     "content_hashes": lambda store: store.content_hashes(["old", "new"]).keys() == {"new"},
     "changes": lambda store: [change.document_id for change in store.changes(None, 9).changes] == ["new"],
     "stats": lambda store: store.stats().documents == 1,
@@ -227,14 +229,18 @@ def test_another_embedder_takes_over(file: Path) -> None:
             faiss_store(file, embedder_name="other", dimension=4)
         assert str(refused.value).endswith(COMMAND)
         with contextlib.closing(begun(file, "other", 4)) as running:
-            stored = running.source.get("a")
-            assert stored is not None
-            assert len(stored.chunks) == 2
+            assert len(running.source.get_many(["a"])["a"].chunks) == 2
+            assert np.array_equal(running.source.embeddings(["a"])["a"], np.stack([axis(0), axis(1)]))
             assert [change.document_id for change in running.source.changes(None, 9).changes] == ["a"]
             running.target.replace([embedded("a", vectors=[axis(0, 4), axis(1, 4)])])
             running.seal()
             running.switch()
-        for call in (store.stats, lambda: store.get("a"), lambda: store.search(axis(0), 1), store.flush):
+        for call in (
+            store.stats,
+            lambda: store.get_many(["a"]),
+            lambda: store.search(axis(0), 1),
+            store.flush,
+        ):
             with pytest.raises(StoreMismatch) as caught:
                 call()
             assert str(caught.value).endswith(COMMAND)

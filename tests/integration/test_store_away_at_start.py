@@ -106,7 +106,7 @@ def test_a_processor_waits_for_redis_and_then_works(broker: str, tmp_path: Path,
     with contextlib.closing(
         open_vector_store(settings, embedder_name=embedder.name, dimension=embedder.dimension)
     ) as store:
-        assert store.get("test:a") is not None
+        assert "test:a" in store.get_many(["test:a"])
     assert "the vector store is there" in [entry["message"] for entry in logged(log)]
 
 

@@ -58,8 +58,9 @@ def contents_of(store: VectorStore) -> Contents:
     cursor = None
     while (page := store.changes(cursor, 1_000)).changes:
         cursor = page.cursor
+        live = store.get_many([change.document_id for change in page.changes])
         for change in page.changes:
-            stored = store.get(change.document_id)
+            stored = live.get(change.document_id)
             if stored is None:
                 tombstones[change.document_id] = (change.version.revision, change.version.updated_at)
                 continue

@@ -76,8 +76,8 @@ class Stack:
         with closing(
             open_vector_store(self.store, embedder_name=embedder.name, dimension=embedder.dimension)
         ) as store:
-            ids = {change.document_id for change in store.changes(None, 100_000).changes}
-            found = {document_id: store.get(document_id) for document_id in ids}
+            ids = [change.document_id for change in store.changes(None, 100_000).changes]
+            found = store.get_many(ids)
         return {
             document_id: (
                 stored.document.revision,
@@ -85,7 +85,6 @@ class Stack:
                 tuple(chunk.text for chunk in stored.chunks),
             )
             for document_id, stored in found.items()
-            if stored is not None
         }
 
 

@@ -65,11 +65,11 @@ class Upstream:
 
     def assert_equal(self, reader: VectorStore) -> None:
         ids = [f"{self._prefix}{number}" for number in range(30)]
-        for document_id in ids:
-            expected, actual = self.oracle.get(document_id), reader.get(document_id)
-            assert (expected is None) == (actual is None), document_id
-            if expected and actual:
-                assert (actual.document, actual.chunks) == (expected.document, expected.chunks)
+        found, expected = reader.get_many(ids), self.oracle.get_many(ids)
+        assert found.keys() == expected.keys()
+        for document_id, stored in found.items():
+            wanted = expected[document_id]
+            assert (stored.document, stored.chunks) == (wanted.document, wanted.chunks)
         top = [(hit.chunk_id, hit.score) for hit in self.oracle.search(axis(0), 1_000)]
         mine = [hit for hit in reader.search(axis(0), 1_000) if hit.document_id in ids]
         assert [(hit.chunk_id, hit.score) for hit in mine] == top

@@ -119,11 +119,13 @@ class AnswerService:
 
     def _is_current(self, answer: Answer) -> bool:
         """A model may write for seconds: what it was given may be changed or deleted by then."""
-        for citation in answer.citations:
-            stored = self._store.get(citation.document_id)
-            if stored is None or stored.document.version != Version(citation.revision, citation.updated_at):
-                return False
-        return True
+        stored = self._store.get_many([citation.document_id for citation in answer.citations])
+        return all(
+            citation.document_id in stored
+            and stored[citation.document_id].document.version
+            == Version(citation.revision, citation.updated_at)
+            for citation in answer.citations
+        )
 
     def _answer(self, question: str, evidence: Sequence[Evidence], stages: _Stages, usage: _Usage) -> Answer:
         try:

@@ -78,7 +78,7 @@ def delete(
     """Remove a document, and keep late versions of it from coming back; a newer revision brings it back.
 
     `revision` is for clients that number revisions themselves; by default it is the newest one known."""
-    stored = deps.store.get(document_id)
+    stored = deps.store.get_many([document_id]).get(document_id)
     version = deps.versions.for_delete(document_id, stored.document.version if stored else None, revision)
     document = Document(
         document_id=document_id,
@@ -96,10 +96,10 @@ def delete(
 @router.get("/documents/{document_id:path}")
 def get(document_id: DocumentId, deps: Deps) -> DocumentResponse:
     """The live document as indexed."""
-    stored = deps.store.get(document_id)
-    if stored is None:
+    stored = deps.store.get_many([document_id])
+    if document_id not in stored:
         raise HTTPException(404, "No live document has this id.")
-    return DocumentResponse.of(stored)
+    return DocumentResponse.of(stored[document_id])
 
 
 def _upsert(pushed: PushedDocument, deps: Dependencies) -> DocumentEvent:

@@ -210,8 +210,8 @@ class Rebuilder:
 
     def _copy_some(self, document_ids: Sequence[str], done: Callable[[int], None]) -> None:
         """A document that is gone by now has a later change, which comes in its turn."""
-        stored = [self._patience(partial(self._source.get, document_id)) for document_id in document_ids]
-        self._filler.put([item.document for item in stored if item is not None], done)
+        stored = self._patience(partial(self._source.get_many, document_ids))
+        self._filler.put([item.document for item in stored.values()], done)
 
 
 def _shown(progress: Progress, before: int, total: int | None) -> Callable[[int], None]:

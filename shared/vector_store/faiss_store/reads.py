@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from shared.domain import (
     Change,
@@ -16,28 +18,61 @@ from shared.domain import (
     from_epoch_milliseconds,
 )
 from shared.errors import CursorExpired
+from shared.vector_store.faiss_store.loading import decode_embeddings
 from shared.vector_store.faiss_store.rows import DOCUMENT_COLUMNS, document_of, version_of
 from shared.vector_store.faiss_store.schema import State
 
-_LIVE_DOCUMENT = f"""
-    SELECT document_key, indexed_at, {DOCUMENT_COLUMNS} FROM documents WHERE document_id = ? AND state = ?
-"""  # noqa: S608 - a constant
+if TYPE_CHECKING:
+    from shared.ports import Embeddings
+
+_VALUES_PER_QUERY = 500  # SQLite may have been built to take no more than 999
+
+# The plus keeps SQLite from reading all live documents: it believes them to be ten.
+_OF_LIVE_DOCUMENTS = f"FROM documents WHERE document_id IN ({{}}) AND +state = {State.LIVE}"
+_OF_CHUNKS = "FROM chunks WHERE document_key IN ({}) ORDER BY document_key, ordinal"
 
 
-def get_document(connection: sqlite3.Connection, document_id: str) -> StoredDocument | None:
-    row = connection.execute(_LIVE_DOCUMENT, [document_id, State.LIVE]).fetchone()
-    if row is None:
-        return None
-    document_key, indexed_at, *columns = row
-    chunks = connection.execute(
-        "SELECT ordinal, text, content_hash FROM chunks WHERE document_key = ? ORDER BY ordinal",
-        [document_key],
+def live_documents(connection: sqlite3.Connection, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
+    rows = list(
+        _select(
+            connection,
+            f"SELECT document_key, indexed_at, {DOCUMENT_COLUMNS} {_OF_LIVE_DOCUMENTS}",
+            document_ids,
+        )
     )
-    return StoredDocument(
-        document=document_of(tuple(columns)),
-        chunks=tuple(Chunk(document_id, ordinal, text, digest) for ordinal, text, digest in chunks),
-        indexed_at=from_epoch_milliseconds(indexed_at),
-    )
+    chunks: dict[int, list[list[Any]]] = {document_key: [] for document_key, *_ in rows}
+    for document_key, *chunk in _select(
+        connection, f"SELECT document_key, ordinal, text, content_hash {_OF_CHUNKS}", list(chunks)
+    ):
+        chunks[document_key].append(chunk)
+    found = {}
+    for document_key, indexed_at, *columns in rows:
+        document = document_of(tuple(columns))
+        found[document.document_id] = StoredDocument(
+            document=document,
+            chunks=tuple(Chunk(document.document_id, *chunk) for chunk in chunks[document_key]),
+            indexed_at=from_epoch_milliseconds(indexed_at),
+        )
+    return found
+
+
+def embeddings(
+    connection: sqlite3.Connection, file: Path, dimension: int, document_ids: Sequence[str]
+) -> dict[str, Embeddings]:
+    """:raises StoreDamaged: one of them is no embedding."""
+    ids = dict(_select(connection, f"SELECT document_key, document_id {_OF_LIVE_DOCUMENTS}", document_ids))
+    blobs: dict[int, list[bytes]] = {document_key: [] for document_key in ids}
+    for document_key, blob in _select(connection, f"SELECT document_key, embedding {_OF_CHUNKS}", list(ids)):
+        blobs[document_key].append(blob)
+    return {ids[key]: decode_embeddings(rows, dimension, file) for key, rows in blobs.items()}
+
+
+def _select(connection: sqlite3.Connection, query: str, values: Sequence[str | int]) -> Iterator[Any]:
+    """The rows of ``query``, whose braces stand for ``values``."""
+    distinct = list(dict.fromkeys(values))
+    for start in range(0, len(distinct), _VALUES_PER_QUERY):
+        some = distinct[start : start + _VALUES_PER_QUERY]
+        yield from connection.execute(query.format(",".join("?" * len(some))), some)
 
 
 def content_hashes(connection: sqlite3.Connection, document_ids: Sequence[str]) -> dict[str, frozenset[str]]:

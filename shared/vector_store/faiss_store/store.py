@@ -32,7 +32,7 @@ from shared.vector_store.faiss_store.ranking import Ranking
 from shared.vector_store.faiss_store.schema import Meta, Superseded, check_match, new_meta
 
 if TYPE_CHECKING:
-    from shared.ports import Embedding
+    from shared.ports import Embedding, Embeddings
 
 Result = TypeVar("Result")
 
@@ -115,10 +115,17 @@ class FaissStore:
 
         return self._on_current(read)
 
-    def get(self, document_id: str) -> StoredDocument | None:
-        def read(generation: Generation) -> StoredDocument | None:
+    def get_many(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
+        def read(generation: Generation) -> dict[str, StoredDocument]:
             with generation.read() as connection:
-                return reads.get_document(connection, document_id)
+                return reads.live_documents(connection, document_ids)
+
+        return self._on_current(read)
+
+    def embeddings(self, document_ids: Sequence[str]) -> dict[str, Embeddings]:
+        def read(generation: Generation) -> dict[str, Embeddings]:
+            with generation.read() as connection:
+                return reads.embeddings(connection, generation.file, generation.meta.dimension, document_ids)
 
         return self._on_current(read)
 

@@ -291,41 +291,52 @@ local function gather(keys, args)
   return {0, seq, cjson.encode(documents), table.concat(embeddings)}
 end
 
--- ARGV: id. Returns {version, indexed_at, content, text, chunks as ordinal, hash, text} or nil
-local function read(keys, args)
-  local tag = keys[1]
-  readable(tag)
-  local key = tag .. ':d:' .. args[1]
-  local state, version, indexed_at, content, text, ordinals =
-    unpack(redis.call('HMGET', key, 's', 'v', 'i', 'm', 'x', 'c'))
-  if state ~= 'L' then return false end
-  local chunks = {}
-  for ordinal in string.gmatch(ordinals, '[^,]+') do
-    local hash, chunk_text = unpack(redis.call('HMGET', key, 'h' .. ordinal, 't' .. ordinal))
-    chunks[#chunks + 1] = ordinal
-    chunks[#chunks + 1] = hash
-    chunks[#chunks + 1] = chunk_text
-  end
-  return {version, indexed_at, content, text, chunks}
-end
-
--- ARGV: ids. Returns for each a list of hashes, or nil where it is not live
-local function hashes(keys, args)
-  local tag = keys[1]
+-- For each id what look(key, ordinals) returns for a live document, or nil where it is not live
+local function of_live(tag, ids, look)
   readable(tag)
   local found = {}
-  for i, id in ipairs(args) do
+  for i, id in ipairs(ids) do
     local key = tag .. ':d:' .. id
     local state, ordinals = unpack(redis.call('HMGET', key, 's', 'c'))
-    found[i] = false
-    if state == 'L' then
-      found[i] = {}
-      for ordinal in string.gmatch(ordinals, '[^,]+') do
-        table.insert(found[i], redis.call('HGET', key, 'h' .. ordinal))
-      end
-    end
+    found[i] = state == 'L' and look(key, ordinals)
   end
   return found
+end
+
+local function chunk_values(key, ordinals, letter)
+  local values = {}
+  for ordinal in string.gmatch(ordinals, '[^,]+') do
+    values[#values + 1] = redis.call('HGET', key, letter .. ordinal)
+  end
+  return values
+end
+
+-- ARGV: ids. Returns for each {version, indexed_at, content, text, chunks as ordinal, hash, text}, or nil
+local function read(keys, args)
+  return of_live(keys[1], args, function(key, ordinals)
+    local document = redis.call('HMGET', key, 'v', 'i', 'm', 'x')
+    local chunks = {}
+    for ordinal in string.gmatch(ordinals, '[^,]+') do
+      local hash, chunk_text = unpack(redis.call('HMGET', key, 'h' .. ordinal, 't' .. ordinal))
+      chunks[#chunks + 1] = ordinal
+      chunks[#chunks + 1] = hash
+      chunks[#chunks + 1] = chunk_text
+    end
+    document[#document + 1] = chunks
+    return document
+  end)
+end
+
+-- ARGV: ids. Returns for each a list of hashes, or nil
+local function hashes(keys, args)
+  return of_live(keys[1], args, function(key, ordinals) return chunk_values(key, ordinals, 'h') end)
+end
+
+-- ARGV: ids. Returns for each the embeddings of its chunks one behind the other, or nil
+local function embeddings(keys, args)
+  return of_live(keys[1], args, function(key, ordinals)
+    return table.concat(chunk_values(key, ordinals, 'e'))
+  end)
 end
 
 -- ARGV: after limit. Returns {forgotten, entries of the stream}
@@ -444,6 +455,7 @@ register('fetch', fetch, {'no-writes'})
 register('gather', gather, {'no-writes'})
 register('read', read, {'no-writes'})
 register('hashes', hashes, {'no-writes'})
+register('embeddings', embeddings, {'no-writes'})
 register('changes', changes, {'no-writes'})
 register('oldest', oldest, {'no-writes'})
 register('stats', stats, {'no-writes'})

@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from shared.domain import StoredDocument, StoreStats, from_epoch_milliseconds
-from shared.vector_store.redis_store.codec import decode_stored
+from shared.vector_store.redis_store.codec import decode_embeddings, decode_stored
 from shared.vector_store.redis_store.library import ask
 from shared.vector_store.redis_store.shards import Shards
 
+if TYPE_CHECKING:
+    from shared.ports import Embeddings
+
+
+_IDS_PER_CALL = 100  # the shard serves nobody else meanwhile
+
 
 def content_hashes(shards: Shards, document_ids: Sequence[str]) -> dict[str, frozenset[str]]:
-    wanted: dict[str, list[str]] = {}
-    for document_id in document_ids:
-        wanted.setdefault(shards.tag_of(document_id), []).append(document_id)
-    replies = shards.servers.run({tag: [ask("hashes", tag, *ids)] for tag, ids in wanted.items()})
     return {
         document_id: frozenset(digest.decode() for digest in hashes)
-        for tag, ids in wanted.items()
-        for document_id, hashes in zip(ids, replies[tag][0], strict=True)
-        if hashes is not None
+        for document_id, hashes in _of_live(shards, "hashes", document_ids)
     }
 
 
-def get_document(shards: Shards, document_id: str) -> StoredDocument | None:
-    tag = shards.tag_of(document_id)
-    reply = shards.servers.one(tag, ask("read", tag, document_id))
-    return None if reply is None else decode_stored(document_id, reply)
+def live_documents(shards: Shards, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
+    return {
+        document_id: decode_stored(document_id, reply)
+        for document_id, reply in _of_live(shards, "read", document_ids)
+    }
+
+
+def embeddings(shards: Shards, document_ids: Sequence[str]) -> dict[str, Embeddings]:
+    """Those that were written, not what the vector sets' quantisation has left of them."""
+    return {
+        document_id: decode_embeddings([blob], shards.description.dimension)
+        for document_id, blob in _of_live(shards, "embeddings", document_ids)
+    }
+
+
+def _of_live(shards: Shards, function: str, document_ids: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Each live document's id and what ``function`` replied for it: one pipeline for each shard, in which
+    each document is as of one moment."""
+    wanted: dict[str, list[str]] = {}
+    for document_id in dict.fromkeys(document_ids):
+        wanted.setdefault(shards.tag_of(document_id), []).append(document_id)
+    calls = {
+        tag: [ids[start : start + _IDS_PER_CALL] for start in range(0, len(ids), _IDS_PER_CALL)]
+        for tag, ids in wanted.items()
+    }
+    replies = shards.servers.run(
+        {tag: [ask(function, tag, *ids) for ids in parts] for tag, parts in calls.items()}
+    )
+    for tag, parts in calls.items():
+        for ids, answers in zip(parts, replies[tag], strict=True):
+            for document_id, answer in zip(ids, answers, strict=True):
+                if answer is not None:
+                    yield document_id, answer
 
 
 def store_stats(shards: Shards, now: datetime) -> StoreStats:

@@ -40,7 +40,7 @@ from shared.vector_store.redis_store.servers import Servers
 from shared.vector_store.redis_store.shards import Shards
 
 if TYPE_CHECKING:
-    from shared.ports import Embedding
+    from shared.ports import Embedding, Embeddings
 
 _LOOK_SECONDS = 2.0  # how long a switch to another generation may go unnoticed by one who only waits
 
@@ -97,8 +97,11 @@ class RedisStore:
     def content_hashes(self, document_ids: Sequence[str]) -> dict[str, frozenset[str]]:
         return self._on_current(lambda shards: reads.content_hashes(shards, document_ids))
 
-    def get(self, document_id: str) -> StoredDocument | None:
-        return self._on_current(lambda shards: reads.get_document(shards, document_id))
+    def get_many(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
+        return self._on_current(lambda shards: reads.live_documents(shards, document_ids))
+
+    def embeddings(self, document_ids: Sequence[str]) -> dict[str, Embeddings]:
+        return self._on_current(lambda shards: reads.embeddings(shards, document_ids))
 
     def search(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Hit]:
         laws.checked_count("top_k", top_k)

@@ -8,6 +8,7 @@ from tests.contract.vector_store.builders import ManualClock
 from tests.contract.vector_store.checks import PartOf
 from tests.contract.vector_store.feed_laws import ExpiryLaws, FeedLaws, PurgeLaws
 from tests.contract.vector_store.life_laws import InspectionLaws, LifeLaws
+from tests.contract.vector_store.lookup_laws import LookUpLaws
 from tests.contract.vector_store.search_laws import SearchLaws
 from tests.contract.vector_store.value_laws import ValueLaws
 from tests.contract.vector_store.write_laws import DeleteLaws, ReuseLaws, WriteLaws
@@ -17,6 +18,7 @@ class VectorStoreContract(
     WriteLaws,
     DeleteLaws,
     ReuseLaws,
+    LookUpLaws,
     SearchLaws,
     ValueLaws,
     FeedLaws,

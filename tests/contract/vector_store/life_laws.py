@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from shared.errors import StoreUnavailable
-from shared.ports import EmbeddedDocument, VectorStore
+from shared.ports import VectorStore
 from tests.contract.vector_store.builders import (
     DIMENSION,
     ManualClock,
@@ -28,23 +28,6 @@ from tests.contract.vector_store.checks import (
 
 
 class InspectionLaws:
-    def test_get(self, store: VectorStore, clock: ManualClock) -> None:
-        item = embedded("a", 4, 2, vectors=[axis(0), axis(1)], wiki="enwiki", namespace=0, minor=True)
-        store.replace([item])
-        stored = store.get("a")
-        assert stored is not None
-        assert (stored.document, stored.chunks) == (item.document, item.chunks)
-        assert stored.indexed_at == clock.now()
-        assert store.get("b") is None
-
-    def test_chunks_come_in_order_of_their_ordinals(self, store: VectorStore) -> None:
-        item = embedded("a", vectors=[axis(0), axis(1), axis(2)])
-        store.replace([EmbeddedDocument(item.document, item.chunks[::-1], item.embeddings[::-1])])
-        stored = store.get("a")
-        assert stored is not None
-        assert stored.chunks == item.chunks
-        assert store.search(axis(2), 1)[0].chunk_id == "a#2"
-
     def test_stats(self, store: VectorStore, clock: ManualClock) -> None:
         empty = store.stats()
         assert (empty.documents, empty.chunks, empty.tombstones) == (0, 0, 0)
@@ -74,7 +57,8 @@ class LifeLaws:
         for call in (
             lambda: store.replace([embedded("b")]),
             lambda: store.search(axis(0), 1),
-            lambda: store.get("a"),
+            lambda: store.get_many(["a"]),
+            lambda: store.embeddings(["a"]),
             lambda: store.delete("a", version(9)),
             lambda: store.content_hashes(["a"]),
             lambda: store.changes(None, 1),
@@ -139,8 +123,8 @@ class LifeLaws:
             while seen < revisions * writers + writers - 1:
                 pair = [hit.revision for hit in store.search(axis(1), 2) if hit.document_id == "common"]
                 assert len(set(pair)) <= 1
-                newest = store.get("common")
-                seen = newest.document.revision if newest else 0
+                newest = store.get_many(["common"])
+                seen = newest["common"].document.revision if newest else 0
 
         with ThreadPoolExecutor(writers + 1) as threads:
             for future in [threads.submit(look), *(threads.submit(write, i) for i in range(writers))]:

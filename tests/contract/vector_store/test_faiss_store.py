@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -132,7 +133,41 @@ def test_a_locked_store_is_retryable(file: Path) -> None:
             store.replace([embedded("a")])
         other.execute("ROLLBACK")
         store.replace([embedded("a")])
-        assert store.get("a") is not None
+        assert "a" in store.get_many(["a"])
+
+
+def test_more_ids_than_sqlite_has_variables(file: Path) -> None:
+    """Some builds of it have no more than 999."""
+    ids = [f"d{number}" for number in range(1_500)]
+    with contextlib.closing(opened(file)) as store:
+        store.replace([embedded(document_id) for document_id in ids])
+        with store._generation.read() as connection:  # the next ones borrow the same connection
+            connection.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 999)
+        assert store.get_many(ids).keys() == store.embeddings(ids).keys() == set(ids)
+
+
+@pytest.mark.parametrize("look_up", [FaissStore.get_many, FaissStore.embeddings])
+def test_looking_some_documents_up_does_not_read_the_others(
+    file: Path, look_up: Callable[[FaissStore, list[str]], object]
+) -> None:
+    statements: list[str] = []
+    with contextlib.closing(opened(file)) as store:
+        with store._generation.read() as connection:  # the next one borrows the same connection
+            connection.set_trace_callback(statements.append)
+        look_up(store, [f"d{number}" for number in range(50)])
+        store.replace([embedded(f"d{number}") for number in range(50)])
+        look_up(store, [f"d{number}" for number in range(50)])
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        plans = {
+            detail
+            for statement in statements
+            if " IN (" in statement
+            for *_, detail in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+        }
+    assert plans == {
+        "SEARCH documents USING INDEX sqlite_autoindex_documents_1 (document_id=?)",
+        "SEARCH chunks USING INDEX sqlite_autoindex_chunks_1 (document_key=?)",
+    }
 
 
 def test_creating_waits_for_another_process_that_is_creating(file: Path) -> None:

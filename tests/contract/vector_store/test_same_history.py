@@ -194,13 +194,15 @@ class SameHistory(RuleBasedStateMachine):
         assert store.content_hashes([*_IDS, "unknown"]) == {
             name: {chunk.content_hash for chunk, _ in content.chunks} for name, content in live.items()
         }
-        for document_id in _IDS:
-            stored, expected = store.get(document_id), live.get(document_id)
-            assert (stored is None) == (expected is None)
-            if stored and expected:
-                assert stored.document == expected.document
-                assert list(stored.chunks) == [chunk for chunk, _ in expected.chunks]
-                assert stored.indexed_at == self.model.states[document_id].at
+        found, embeddings = store.get_many([*_IDS, "unknown"]), store.embeddings([*_IDS, "unknown"])
+        assert found.keys() == embeddings.keys() == live.keys()
+        for document_id, expected in live.items():
+            stored, rows = found[document_id], embeddings[document_id]
+            assert stored.document == expected.document
+            assert list(stored.chunks) == [chunk for chunk, _ in expected.chunks]
+            assert stored.indexed_at == self.model.states[document_id].at
+            assert rows.shape == (len(expected.chunks), DIMENSION)
+            assert all((row == vector).all() for row, (_, vector) in zip(rows, expected.chunks, strict=True))
 
     def compare_feed(self, store: VectorStore) -> None:
         follower, cursor, limit = Follower(), None, 2

@@ -47,8 +47,7 @@ class ValueLaws:
     def test_any_string_is_kept_and_can_be_filtered_by(self, store: VectorStore, value: str) -> None:
         item = embedded("a", wiki=value, source=value, comment=value)
         store.replace([item, embedded("b", wiki="enwiki"), embedded("c", wiki=value + "x", source="s")])
-        stored = store.get("a")
-        assert stored is not None
+        stored = store.get_many(["a"])["a"]
         assert stored.document == item.document
         assert store.search(axis(0), 1)[0].attributes == item.document.attributes
         assert found(store, 9, SearchFilter(wikis=frozenset({value}))) == ["a#0"]
@@ -63,8 +62,7 @@ class ValueLaws:
         item = embedded("a", 1, vectors=vectors, hashes=hashes)
         assert store.replace([item]) == [APPLIED]
         assert store.content_hashes(["a"]) == {"a": frozenset(hashes)}
-        stored = store.get("a")
-        assert stored is not None
+        stored = store.get_many(["a"])["a"]
         assert stored.chunks == item.chunks
         assert store.replace([embedded("a", 2, vectors=[None] * 2_500, hashes=hashes)]) == [APPLIED]
         assert store.delete("a", version(3)) is APPLIED
@@ -143,8 +141,7 @@ class ValueLaws:
         }
         document = Document("a", "api", "t", "x", "", 1, _EPOCH, attributes)
         store.replace([EmbeddedDocument(document, (Chunk("a", 0, "x", "h"),), (axis(0),))])
-        stored = store.get("a")
-        assert stored is not None
+        stored = store.get_many(["a"])["a"]
         for kept in (stored.document.attributes, store.search(axis(0), 1)[0].attributes):
             assert kept == attributes
             assert {name: type(value) for name, value in kept.items()} == {
@@ -157,8 +154,7 @@ class ValueLaws:
         attributes = dict.fromkeys(names, "dewiki") | {"wiki": "enwiki", "namespace": 0, "bot": False}
         document = Document("a", "api", "t", "x", "", 1, _EPOCH, attributes)
         store.replace([EmbeddedDocument(document, (Chunk("a", 0, "x", "h"),), (axis(0),))])
-        stored = store.get("a")
-        assert stored is not None
+        stored = store.get_many(["a"])["a"]
         assert stored.document == document
         assert found(store, 9, SearchFilter(sources=frozenset({"api"}))) == ["a#0"]
         assert found(store, 9, SearchFilter(sources=frozenset({"dewiki"}))) == []
@@ -180,8 +176,7 @@ class ValueLaws:
     )
     def test_any_time_is_kept_to_the_millisecond(self, store: VectorStore, moment: datetime) -> None:
         store.replace([dated("a", moment)])
-        stored = store.get("a")
-        assert stored is not None
+        stored = store.get_many(["a"])["a"]
         assert stored.document.updated_at == moment
         assert store.search(axis(0), 1)[0].updated_at == moment
         assert store.changes(None, 9).changes[0].version == Version(1, moment)
@@ -205,8 +200,7 @@ class ValueLaws:
         assert store.replace([embedded("a", revision)]) == [DUPLICATE]
         if revision:
             assert store.replace([embedded("a", revision - 1, seconds=9)]) == [STALE]
-        stored = store.get("a")
-        assert stored is not None
+        stored = store.get_many(["a"])["a"]
         assert stored.document.revision == store.search(axis(0), 1)[0].revision == revision
         assert store.delete("b", version(revision)) is DUPLICATE
         assert store.delete("b", version(revision + 1)) is APPLIED
@@ -226,8 +220,8 @@ class ValueLaws:
         assert store.search(axis(0), 1)[0].chunk_id == f"{document_id}#0"
         assert store.content_hashes([document_id, neighbour])[document_id] == {"x"}
         assert store.delete(document_id, version(3)) is APPLIED
-        assert store.get(document_id) is None
-        assert store.get(neighbour) is not None
+        assert document_id not in store.get_many([document_id])
+        assert neighbour in store.get_many([neighbour])
         changes = store.changes(None, 9).changes
         assert {change.document_id for change in changes} == {document_id, neighbour}
         assert store.purge(None, 0) == 1
@@ -237,8 +231,7 @@ class ValueLaws:
         document = Document("a", "api", text, text, "https://example.org/" + "p" * 5_000, 1, _EPOCH)
         chunks = (Chunk("a", 0, text, "h"), Chunk("a", 1, "", "i"))
         store.replace([EmbeddedDocument(document, chunks, (axis(0), axis(1)))])
-        stored = store.get("a")
-        assert stored is not None
+        stored = store.get_many(["a"])["a"]
         assert (stored.document, stored.chunks) == (document, chunks)
         hit = store.search(axis(0), 1)[0]
         assert (hit.title, hit.text, hit.url) == (text, text, document.url)
@@ -253,8 +246,7 @@ class ValueLaws:
             assert store.search(vectors[ordinal], 1)[0].chunk_id == f"a#{ordinal}"
         assert len(store.search(axis(0), 500)) == 201
         assert len(store.content_hashes(["a"])["a"]) == 200
-        stored = store.get("a")
-        assert stored is not None
+        stored = store.get_many(["a"])["a"]
         assert [chunk.ordinal for chunk in stored.chunks] == list(range(200))
         store.replace([embedded("a", 2, vectors=[axis(1)])])
         assert store.stats().chunks == 2

@@ -79,8 +79,7 @@ class WriteLaws:
     def test_a_document_without_chunks_is_live(self, store: VectorStore) -> None:
         item = embedded("a")
         store.replace([EmbeddedDocument(item.document, (), ())])
-        stored = store.get("a")
-        assert stored is not None
+        stored = store.get_many(["a"])["a"]
         assert stored.chunks == ()
         assert store.content_hashes(["a"]) == {"a": frozenset()}
         assert found(store) == []
@@ -92,10 +91,10 @@ class WriteLaws:
     def test_any_id(self, store: VectorStore, document_id: str) -> None:
         store.replace([embedded(document_id, 1), embedded("other", 1, vectors=[axis(1)])])
         assert store.search(axis(0), 1)[0].chunk_id == f"{document_id}#0"
-        assert store.get(document_id) is not None
+        assert document_id in store.get_many([document_id])
         assert document_id in store.content_hashes([document_id])
         assert store.delete(document_id, version(2)) is APPLIED
-        assert store.get(document_id) is None
+        assert document_id not in store.get_many([document_id])
         assert found(store) == ["other#0"]
 
     @pytest.mark.parametrize(
@@ -115,7 +114,7 @@ class DeleteLaws:
         store.replace([embedded("a", 1, vectors=[axis(0), axis(1)]), embedded("b", 1)])
         assert store.delete("a", version(2)) is APPLIED
         assert found(store) == ["b#0"]
-        assert store.get("a") is None
+        assert "a" not in store.get_many(["a"])
         assert store.content_hashes(["a"]) == {}
 
     def test_a_tombstone_blocks_late_edits(self, store: VectorStore) -> None:
@@ -172,7 +171,7 @@ class ReuseLaws:
     def test_another_documents_hash_is_not_reused(self, store: VectorStore) -> None:
         store.replace([embedded("a", 1, hashes=["x"])])
         assert store.replace([embedded("b", 1, vectors=[None], hashes=["x"])]) == [UNRESOLVED]
-        assert store.get("b") is None
+        assert "b" not in store.get_many(["b"])
 
     def test_a_deleted_documents_hash_is_not_reused(self, store: VectorStore) -> None:
         store.replace([embedded("a", 1, hashes=["x"])])

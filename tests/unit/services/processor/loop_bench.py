@@ -165,7 +165,7 @@ class Bench:
 
 
 def has(bench: Bench, document_id: str) -> Callable[[], bool]:
-    return lambda: bench.store.get(document_id) is not None
+    return lambda: document_id in bench.store.get_many([document_id])
 
 
 def wait_until_ready(monitor: Monitor) -> None:

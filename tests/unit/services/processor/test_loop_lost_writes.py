@@ -28,8 +28,7 @@ def test_lost_writes_are_read_and_written_again(bench: Bench) -> None:
             TIMEOUT,
             "everything again",
         )
-        stored = bench.store.get("a")
-        assert stored is not None
+        stored = bench.store.get_many(["a"])["a"]
         assert stored.document.revision == 2
         wait_until(lambda: bench.store.flushes >= 3, TIMEOUT, "a flush that holds")
     assert bench.uncommitted() == []

@@ -119,8 +119,7 @@ def test_one_call_embeds_the_batch(bench: Bench) -> None:
     bench.run(an_event("a", text="One."), an_event("b", text="Two."))
     assert bench.embedder.calls == [["Title\nOne.", "Title\nTwo."]]
     assert bench.counts() == {"indexed": 2}
-    stored = bench.store.get("b")
-    assert stored is not None
+    stored = bench.store.get_many(["b"])["b"]
     assert [chunk.text for chunk in stored.chunks] == ["Two."]
 
 
@@ -131,8 +130,7 @@ def test_only_changed_chunks_are_embedded_again(bench: Bench) -> None:
     bench.run(an_event("a", 2, f"First {sentence}. Changed {sentence}."))
     assert bench.embedder.calls == [[f"Title\nChanged {sentence}."]]
     assert bench.sample("rag_chunks_reused_total") == 1
-    stored = bench.store.get("a")
-    assert stored is not None
+    stored = bench.store.get_many(["a"])["a"]
     assert [chunk.text for chunk in stored.chunks] == [f"First {sentence}.", f"Changed {sentence}."]
 
 
@@ -141,14 +139,13 @@ def test_a_chunk_that_vanished_meanwhile_is_embedded_and_the_others_are_not(benc
     batch, _ = bench.batch(an_event("a", 2), an_event("b", 2, "Other text."))
     bench.store.delete("a", an_event("a", 1).document.version)
     bench.store.purge(None, 1)
-    assert bench.store.get("a") is None or bench.store.get("b") is None
+    assert "a" not in bench.store.get_many(["a"]) or "b" not in bench.store.get_many(["b"])
     bench.embedder.calls.clear()
     bench.writer.write(batch)
     assert len(bench.embedder.calls) == 1
     assert len(bench.embedder.calls[0]) == 1
     for document_id in ("a", "b"):
-        stored = bench.store.get(document_id)
-        assert stored is not None
+        stored = bench.store.get_many([document_id])[document_id]
         assert stored.document.revision == 2
 
 
@@ -185,7 +182,7 @@ def test_a_purged_document_comes_back_with_the_version_that_is_remembered(bench:
     bench.run(an_event("a", 1))
     bench.store.purge(None, 0)
     bench.run(an_event("a", 1))
-    assert bench.store.get("a") is not None
+    assert "a" in bench.store.get_many(["a"])
     assert bench.counts() == {"indexed": 2}
 
 
@@ -193,7 +190,7 @@ def test_after_an_undelete_the_text_is_embedded_again(bench: Bench) -> None:
     bench.run(an_event("a", 1))
     bench.run(an_event("a", 2, op=Operation.DELETE))
     bench.run(an_event("a", 3))
-    assert bench.store.get("a") is not None
+    assert "a" in bench.store.get_many(["a"])
     assert len(bench.embedder.calls) == 2
     assert bench.counts() == {"indexed": 2, "deleted": 1}
 
@@ -205,7 +202,7 @@ def test_outcomes_are_the_stores(bench: Bench) -> None:
     bench.run(an_event("a", 3, op=Operation.DELETE))
     bench.run(an_event("a", 2))
     assert bench.counts() == {"indexed": 1, "duplicate": 1, "stale": 2, "deleted": 1}
-    assert bench.store.get("a") is None
+    assert "a" not in bench.store.get_many(["a"])
 
 
 def test_freshness_is_observed_for_what_became_visible(bench: Bench) -> None:
@@ -288,8 +285,7 @@ def test_long_work_goes_through_the_model_in_bounded_calls(bench: Bench) -> None
     bench.run(an_event("a", text=" ".join(f"N{n} {' '.join(['word'] * 20)}." for n in range(60))))
     assert len(bench.embedder.calls) > 5
     assert all(sum(bench.embedder.count_tokens(call)) <= 256 for call in bench.embedder.calls)
-    stored = bench.store.get("a")
-    assert stored is not None
+    stored = bench.store.get_many(["a"])["a"]
     assert len(stored.chunks) == 60
 
 

@@ -60,11 +60,10 @@ def apply(store: VectorStore, event: DocumentEvent, embedder: HashingEmbedder = 
 
 def contents(store: VectorStore) -> Contents:
     found: Contents = {}
-    for change in store.changes(None, 100_000).changes:
-        stored = store.get(change.document_id)
-        if stored is not None:
-            texts = tuple(chunk.text for chunk in stored.chunks)
-            found[change.document_id] = (stored.document.version, stored.document.text, texts)
+    ids = [change.document_id for change in store.changes(None, 100_000).changes]
+    for document_id, stored in store.get_many(ids).items():
+        texts = tuple(chunk.text for chunk in stored.chunks)
+        found[document_id] = (stored.document.version, stored.document.text, texts)
     return found
 
 
@@ -96,9 +95,9 @@ class BusyStore(SealableStore):
         self.meanwhile()
         return super().changes(after, min(limit, 17))
 
-    def get(self, document_id: str) -> StoredDocument | None:
+    def get_many(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
         self.meanwhile()
-        return super().get(document_id)
+        return super().get_many(document_ids)
 
 
 @dataclass
