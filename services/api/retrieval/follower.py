@@ -1,0 +1,138 @@
+"""Follows the store's change feed: the lexical index first, then whoever listens.
+
+Every search catches up before it looks, so that the lexical index is as fresh as the store; a thread catches
+up in between, so that listeners hear of changes that nobody asks about.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from services.api.retrieval.lexical_index import LexicalIndex
+from shared.domain import Change, ChangeKind, StoredDocument
+from shared.errors import CursorExpired, StoreUnavailable
+from shared.ports import VectorStore
+from shared.resilience.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+_PAGE = 500
+_PAUSE_SECONDS = 0.1
+_PROGRESS_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Changes that the lexical index has taken in. ``documents``: the live ones among them, as they are now.
+    ``restarted``: the index was emptied just before, so anything may have changed."""
+
+    changes: tuple[Change, ...]
+    documents: Mapping[str, StoredDocument]
+    restarted: bool
+
+
+Listener = Callable[[Applied], None]
+
+
+class ChangeFollower:
+    """Safe to call from several threads."""
+
+    def __init__(self, store: VectorStore, index: LexicalIndex, listeners: Sequence[Listener] = ()) -> None:
+        self._store = store
+        self._index = index
+        self._listeners = listeners
+        self._turn = threading.Lock()
+        self._started = 0
+        self._finished = 0
+        self._restarted = False
+        self._complete = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="change-follower", daemon=True)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the end of the feed has been reached once."""
+        return self._complete.is_set()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def catch_up(self, timeout: float) -> bool:
+        """Take in what was committed before this call; whether that was done within ``timeout`` seconds.
+
+        :raises StoreUnavailable: the store cannot be reached.
+        """
+        deadline = time.monotonic() + timeout
+        begun = self._started
+        if not self._turn.acquire(timeout=timeout):
+            return False
+        try:
+            return self._finished > begun or self._read(deadline)
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _read(self, deadline: float) -> bool:
+        """Page by page to the end of the feed."""
+        self._started += 1
+        number = self._started
+        while not self._stop.is_set():
+            if self._read_page():
+                self._finished = number
+                self._complete.set()
+                return True
+            if time.monotonic() > deadline:
+                break
+        return False
+
+    def _read_page(self) -> bool:
+        """Whether it was the end."""
+        cursor = self._index.cursor()
+        try:
+            page = self._store.changes(cursor, _PAGE)
+        except CursorExpired:
+            log.info("reading the store from the beginning: its change feed does not go back to the cursor")
+            self._index.clear()
+            self._restarted = True
+            return False
+        if not page.changes:
+            if page.cursor != cursor:
+                self._index.apply(page.cursor, [], {})
+            return True
+        indexed = [change.document_id for change in page.changes if change.kind is ChangeKind.INDEXED]
+        documents = self._store.get_many(indexed)
+        gone = [change.document_id for change in page.changes if change.document_id not in documents]
+        self._index.apply(page.cursor, gone, documents)
+        applied = Applied(page.changes, documents, self._restarted)
+        self._restarted = False
+        for listener in self._listeners:
+            listener(applied)
+        return len(page.changes) < _PAGE
+
+    def _follow(self) -> None:
+        backoff = Backoff(_PAUSE_SECONDS, 5.0, random.Random())  # noqa: S311 - jitter
+        told = time.monotonic()
+        pause = _PAUSE_SECONDS
+        while not self._stop.wait(pause):
+            pause = _PAUSE_SECONDS
+            try:
+                ended = self.catch_up(_PAUSE_SECONDS)
+                backoff.reset()
+            except StoreUnavailable as error:
+                log.debug("the change feed cannot be read", extra={"error": str(error)})
+                pause = backoff.next_delay()
+                continue
+            if not ended:
+                pause = 0.0
+                if time.monotonic() - told >= _PROGRESS_SECONDS:
+                    told = time.monotonic()
+                    log.info("filling the lexical index", extra={"passages": self._index.passages()})

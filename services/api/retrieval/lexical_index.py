@@ -1,0 +1,203 @@
+"""BM25 over the passages of the store, in an SQLite FTS5 file of this process.
+
+Derived data: the file can be deleted at any time and is filled again from the store's change feed. Each
+batch is written in one transaction with the feed's cursor, so a crash repeats at most that batch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from services.api.retrieval.lexical_file import claim_file
+from services.api.retrieval.passages import DocumentPassage, passages_of
+from shared.domain import SearchFilter, StoredDocument, epoch_milliseconds, from_epoch_milliseconds
+from shared.text import terms
+
+FORMAT = 1
+_SCHEMA = """
+    CREATE TABLE passages (
+        id INTEGER PRIMARY KEY, document_id TEXT NOT NULL, first INTEGER NOT NULL,
+        wiki, namespace, source TEXT NOT NULL, bot INTEGER NOT NULL, updated_at INTEGER NOT NULL
+    );
+    CREATE INDEX passages_of_document ON passages (document_id);
+    CREATE VIRTUAL TABLE bags USING fts5(terms, tokenize = "unicode61 remove_diacritics 2");
+    CREATE TABLE feed (cursor TEXT);
+    INSERT INTO feed VALUES (NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalHit:
+    """``first``: the ordinal of the passage's first chunk. ``score``: BM25, higher is better."""
+
+    document_id: str
+    first: int
+    updated_at: datetime
+    score: float
+
+
+class LexicalIndex:
+    """One writer at a time, many readers beside it; safe to call from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        """:raises ConfigurationError: the file cannot be written."""
+        self._claim = claim_file(path)
+        self._path = self._claim.path
+        self._writing = threading.Lock()
+        self._writer = self._open()
+        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+
+    def cursor(self) -> str | None:
+        """Where to go on in the change feed; ``None``: from the beginning."""
+        with self._reader() as connection:
+            cursor: str | None = connection.execute("SELECT cursor FROM feed").fetchone()[0]
+            return cursor
+
+    def apply(self, cursor: str, removed: Sequence[str], indexed: Mapping[str, StoredDocument]) -> None:
+        """Forget the passages of ``removed`` and of ``indexed``, take in those that ``indexed`` have now, and
+        move on to ``cursor``; all of it or nothing."""
+        rows = [(stored, passage) for stored in indexed.values() for passage in passages_of(stored)]
+        with self._writing, self._writer:
+            self._writer.execute("BEGIN IMMEDIATE")
+            for document_id in (*removed, *indexed):
+                _forget(self._writer, document_id)
+            for stored, passage in rows:
+                _add(self._writer, stored, passage)
+            self._writer.execute("UPDATE feed SET cursor = ?", [cursor])
+
+    def clear(self) -> None:
+        """Forget everything, the cursor too."""
+        with self._writing, self._writer:
+            self._writer.execute("BEGIN IMMEDIATE")
+            self._writer.execute("DELETE FROM passages")
+            self._writer.execute("DELETE FROM bags")
+            self._writer.execute("UPDATE feed SET cursor = NULL")
+
+    def search(self, question: str, limit: int, where: SearchFilter) -> list[LexicalHit]:
+        """The ``limit`` passages of highest BM25 for the question's terms that satisfy ``where``, best
+        first; none where the question has no term but stop words."""
+        wanted = list(dict.fromkeys(terms(question)))
+        if not wanted:
+            return []
+        condition, values = _condition(where)
+        with self._reader() as connection:
+            rows = connection.execute(
+                f"""
+                SELECT document_id, first, updated_at, -bm25(bags) AS score
+                FROM bags JOIN passages ON id = bags.rowid
+                WHERE bags MATCH ? {condition} ORDER BY score DESC, id LIMIT ?
+                """,  # noqa: S608 - the conditions are constants, the values are bound
+                [" OR ".join(map(_quoted, wanted)), *values, limit],
+            )
+            return [
+                LexicalHit(document_id, first, from_epoch_milliseconds(updated_at), score)
+                for document_id, first, updated_at, score in rows
+            ]
+
+    def passages(self) -> int:
+        with self._reader() as connection:
+            count: int = connection.execute("SELECT count(*) FROM passages").fetchone()[0]
+            return count
+
+    def close(self) -> None:
+        with self._writing:
+            self._writer.close()
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    self._idle.get_nowait().close()
+            self._claim.release()
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._idle.get_nowait()
+        except queue.Empty:
+            connection = _connect(self._path)
+        try:
+            yield connection
+        finally:
+            self._idle.put(connection)
+
+    def _open(self) -> sqlite3.Connection:
+        """What cannot be read, or has another format, is made anew: all of it stands in the store."""
+        with contextlib.suppress(sqlite3.DatabaseError):
+            connection = _connect(self._path)
+            if connection.execute("PRAGMA user_version").fetchone()[0] == FORMAT:
+                return connection
+            connection.close()
+        self._claim.empty()
+        connection = _connect(self._path)
+        connection.executescript(_SCHEMA)
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+        return connection
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except sqlite3.DatabaseError:
+        connection.close()
+        raise
+    return connection
+
+
+def _forget(connection: sqlite3.Connection, document_id: str) -> None:
+    for (passage_id,) in connection.execute(
+        "DELETE FROM passages WHERE document_id = ? RETURNING id", [document_id]
+    ).fetchall():
+        connection.execute("DELETE FROM bags WHERE rowid = ?", [passage_id])
+
+
+def _add(connection: sqlite3.Connection, stored: StoredDocument, passage: DocumentPassage) -> None:
+    document, attributes = stored.document, stored.document.attributes
+    row = connection.execute(
+        "INSERT INTO passages (document_id, first, wiki, namespace, source, bot, updated_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            document.document_id,
+            passage.first,
+            attributes.get("wiki"),
+            attributes.get("namespace"),
+            document.source,
+            attributes.get("bot") is True,
+            epoch_milliseconds(document.updated_at),
+        ],
+    )
+    connection.execute(
+        "INSERT INTO bags (rowid, terms) VALUES (?, ?)",
+        [row.lastrowid, " ".join(terms(f"{document.title}\n{passage.text}"))],
+    )
+
+
+def _condition(where: SearchFilter) -> tuple[str, list[str | int]]:
+    """As ``SearchFilter.matches``, in SQL: `` AND …`` and its values."""
+    parts: list[str] = []
+    values: list[str | int] = []
+    for column, allowed in (
+        ("wiki", where.wikis),
+        ("namespace", where.namespaces),
+        ("source", where.sources),
+    ):
+        if allowed:
+            parts.append(f"{column} IN ({','.join('?' * len(allowed))})")
+            values += allowed
+    if where.exclude_bots:
+        parts.append("NOT bot")
+    for operator, moment in ((">=", where.since), ("<=", where.until)):
+        if moment is not None:
+            parts.append(f"updated_at {operator} ?")
+            values.append(epoch_milliseconds(moment))
+    return "".join(f" AND {part}" for part in parts), values
+
+
+def _quoted(term: str) -> str:
+    return '"' + term.replace('"', '""') + '"'

@@ -1,0 +1,188 @@
+"""Hybrid retrieval: what the store finds by meaning and what BM25 finds by words, read as whole passages."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from services.api.retrieval.diversity import diversified
+from services.api.retrieval.follower import ChangeFollower
+from services.api.retrieval.fusion import fuse
+from services.api.retrieval.lexical_index import LexicalHit, LexicalIndex
+from services.api.retrieval.passages import DocumentPassage, passages_of
+from services.api.retrieval.recency import RecencyPrior
+from shared.domain import Hit, SearchFilter, StoredDocument
+from shared.ports import Clock, VectorStore
+
+if TYPE_CHECKING:
+    from shared.ports import Embedding
+
+CANDIDATES = 100
+_SPARE = 5
+_CATCH_UP_SECONDS = 0.05
+
+_Prior = Callable[[float, datetime], float]
+_Key = tuple[str, int]
+"""A passage: its document, and the ordinal of its first chunk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """``dense_weight`` in [0, 1]: the share of similarity in a score, the rest is BM25's."""
+
+    dense_weight: float
+    recency_weight: float
+    recency_half_life: timedelta
+
+
+class Retriever:
+    """Safe to call from several threads."""
+
+    def __init__(
+        self,
+        store: VectorStore,
+        index: LexicalIndex,
+        follower: ChangeFollower,
+        tuning: Tuning,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._index = index
+        self._follower = follower
+        self._tuning = tuning
+        self._clock = clock
+
+    def retrieve(
+        self,
+        question: str,
+        embedding: Embedding,
+        top_k: int,
+        where: SearchFilter,
+        recency_weight: float | None = None,
+    ) -> list[Hit]:
+        """The ``top_k`` passages that answer best, best first; their ``score`` in [0, 1] is relative to the
+        best of this question. ``chunk_id`` names the window that matched, or else the passage's first.
+
+        What is returned was live and current after the question had been asked, whatever the indexes said.
+
+        :raises StoreUnavailable: the store cannot be reached.
+        """
+        self._follower.catch_up(_CATCH_UP_SECONDS)
+        prior = self._prior(recency_weight)
+        candidates = max(CANDIDATES, 5 * top_k)
+        while True:
+            windows = self._store.search(embedding, candidates, where)
+            lexical = self._index.search(question, candidates, where)
+            hits = self._read(windows, lexical, top_k, where, prior)
+            if len(hits) >= top_k or (len(windows) < candidates and len(lexical) < candidates):
+                return diversified(hits, top_k)
+            candidates *= 4  # a few long documents took all places
+
+    def _prior(self, weight: float | None) -> _Prior:
+        tuning = self._tuning
+        recency = RecencyPrior(tuning.recency_weight if weight is None else weight, tuning.recency_half_life)
+        return partial(recency.apply, now=self._clock.now())
+
+    def _read(
+        self,
+        windows: Sequence[Hit],
+        lexical: Sequence[LexicalHit],
+        top_k: int,
+        where: SearchFilter,
+        prior: _Prior,
+    ) -> list[Hit]:
+        """The passages around what was found, from the store as it is now, best first."""
+        ranked = self._ranked_documents(windows, lexical, prior)[: top_k + _SPARE]
+        stored = {
+            document_id: document
+            for document_id, document in self._store.get_many(ranked).items()
+            if where.matches(document.document)
+        }
+        return self._passages(stored, windows, lexical, prior)
+
+    def _ranked_documents(
+        self, windows: Sequence[Hit], lexical: Sequence[LexicalHit], prior: _Prior
+    ) -> list[str]:
+        """By the best of each: good enough to tell which documents are worth reading."""
+        fused = fuse(
+            _best((hit.document_id, hit.score) for hit in windows),
+            _best((hit.document_id, hit.score) for hit in lexical),
+            self._tuning.dense_weight,
+        )
+        times = {hit.document_id: hit.updated_at for hit in lexical}
+        times |= {hit.document_id: hit.updated_at for hit in windows}
+        scores = {document_id: prior(score, times[document_id]) for document_id, score in fused.items()}
+        return sorted(scores, key=lambda document_id: (-scores[document_id], document_id))
+
+    def _passages(
+        self,
+        stored: Mapping[str, StoredDocument],
+        windows: Sequence[Hit],
+        lexical: Sequence[LexicalHit],
+        prior: _Prior,
+    ) -> list[Hit]:
+        passages = {document_id: passages_of(document) for document_id, document in stored.items()}
+        found = _windows_by_passage(stored, passages, windows)
+        scores = fuse(
+            {key: hits[0].score for key, hits in found.items()},
+            {(hit.document_id, hit.first): hit.score for hit in lexical},
+            self._tuning.dense_weight,
+        )
+        hits = [
+            _hit(
+                stored[document_id],
+                passage,
+                found.get((document_id, passage.first), ()),
+                prior(score, stored[document_id].document.updated_at),
+            )
+            for document_id, of_document in passages.items()
+            for passage in of_document
+            if (score := scores.get((document_id, passage.first))) is not None
+        ]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))
+
+
+def _best(scores: Iterable[tuple[str, float]]) -> dict[str, float]:
+    best: dict[str, float] = {}
+    for key, score in scores:
+        best[key] = max(score, best.get(key, score))
+    return best
+
+
+def _windows_by_passage(
+    stored: Mapping[str, StoredDocument],
+    passages: Mapping[str, Sequence[DocumentPassage]],
+    windows: Sequence[Hit],
+) -> dict[_Key, list[Hit]]:
+    """The windows that the document still has word for word, best first; it may have changed since it was
+    searched."""
+    found: dict[_Key, list[Hit]] = defaultdict(list)
+    for hit in windows:
+        document = stored.get(hit.document_id)
+        if document is None:
+            continue
+        ordinal = int(hit.chunk_id.rpartition("#")[2])
+        for passage in passages[hit.document_id]:
+            if passage.first <= ordinal <= passage.last and hit.text in passage.text:
+                found[hit.document_id, passage.first].append(hit)
+    return found
+
+
+def _hit(stored: StoredDocument, passage: DocumentPassage, windows: Sequence[Hit], score: float) -> Hit:
+    document = stored.document
+    return Hit(
+        chunk_id=windows[0].chunk_id if windows else f"{document.document_id}#{passage.first}",
+        document_id=document.document_id,
+        source=document.source,
+        title=document.title,
+        url=document.url,
+        text=passage.text,
+        revision=document.revision,
+        updated_at=document.updated_at,
+        score=score,
+        attributes=document.attributes,
+    )

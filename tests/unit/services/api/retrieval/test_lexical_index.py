@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.api.retrieval.lexical_index import LexicalIndex
+from shared.domain import SearchFilter
+from shared.errors import ConfigurationError
+from tests.unit.services.api.retrieval.support import START, a_document, numbered, stored_documents
+
+EVERYTHING = SearchFilter()
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[LexicalIndex]:
+    with closing(LexicalIndex(tmp_path / "api" / "lexical.sqlite")) as index:
+        yield index
+
+
+def found(index: LexicalIndex, question: str, where: SearchFilter = EVERYTHING, limit: int = 10) -> list[str]:
+    return [hit.document_id for hit in index.search(question, limit, where)]
+
+
+def test_the_rarer_term_counts_more(index: LexicalIndex) -> None:
+    index.apply(
+        "1",
+        [],
+        stored_documents(
+            a_document("a", "The bridge was opened."),
+            a_document("b", "The bridge was painted by Velmora."),
+            *(a_document(f"c{number}", "The bridge was opened in May.") for number in range(5)),
+        ),
+    )
+    assert found(index, "Was the bridge of Velmora opened up?")[0] == "b"
+    assert len(found(index, "bridges")) == 7, "stemmed"
+    assert found(index, "Is it the?") == [], "stop words only"
+
+
+def test_a_document_is_replaced_and_removed_as_a_whole(index: LexicalIndex) -> None:
+    index.apply("1", [], stored_documents(a_document("a", "An old word."), a_document("b", "Another.")))
+    index.apply("2", [], stored_documents(a_document("a", "A new text.", revision=2)))
+    assert found(index, "word") == []
+    assert found(index, "text") == ["a"]
+    index.apply("3", ["a", "unknown"], {})
+    assert found(index, "text") == []
+    assert (index.passages(), index.cursor()) == (1, "3")
+
+
+def test_long_documents_are_found_by_passage(index: LexicalIndex) -> None:
+    words = [f"w{number}x" for number in range(200)]
+    index.apply("1", [], stored_documents(a_document("a", numbered(words))))
+    assert index.passages() > 3
+    places = [index.search(word, 10, EVERYTHING)[0].first for word in words]
+    assert places == sorted(places)
+    assert len(set(places)) == index.passages()
+
+
+@pytest.mark.parametrize(
+    "question",
+    ['"quoted" OR NEAR(', "3.5 million", "don't", "terms: *", "o'clock 10:30", "ÄÖ ß 東京", "a" * 500],
+)
+def test_every_question_is_data(index: LexicalIndex, question: str) -> None:
+    index.apply("1", [], stored_documents(a_document("a", f"It says: {question} here.")))
+    assert found(index, question) == ["a"]
+
+
+@given(st.text(max_size=60))
+def test_no_question_is_an_error(question: str) -> None:
+    SHARED.search(question, 5, EVERYTHING)
+
+
+SHARED: LexicalIndex
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    global SHARED
+    with closing(LexicalIndex(tmp_path_factory.mktemp("shared") / "lexical.sqlite")) as SHARED:
+        yield
+
+
+def test_filters_are_those_of_the_store(index: LexicalIndex) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    rng = random.Random(seed)
+    documents = [
+        a_document(
+            f"d{number}",
+            "The same text.",
+            source=rng.choice(["api", "wikimedia"]),
+            attributes=rng.choice(
+                [
+                    {},
+                    {"wiki": "enwiki", "namespace": 0, "bot": False},
+                    {"wiki": "dewiki", "namespace": 1, "bot": True},
+                ]
+            ),
+            updated_at=START + timedelta(milliseconds=rng.randrange(5)),
+        )
+        for number in range(60)
+    ]
+    index.apply("1", [], stored_documents(*documents))
+    for _ in range(80):
+        where = SearchFilter(
+            wikis=frozenset(rng.sample(["enwiki", "dewiki", "frwiki"], rng.randrange(3))),
+            namespaces=frozenset(rng.sample([0, 1, 2], rng.randrange(2))),
+            sources=frozenset(rng.sample(["api", "wikimedia"], rng.randrange(2))),
+            exclude_bots=rng.random() < 0.5,
+            since=rng.choice([None, START + timedelta(milliseconds=2)]),
+            until=rng.choice([None, START + timedelta(milliseconds=3)]),
+        )
+        expected = {document.document_id for document in documents if where.matches(document)}
+        assert set(found(index, "same text", where, 100)) == expected, f"seed {seed}, {where}"
+
+
+def test_what_was_applied_outlives_the_process(tmp_path: Path) -> None:
+    path = tmp_path / "lexical.sqlite"
+    with closing(LexicalIndex(path)) as index:
+        index.apply("5", [], stored_documents(a_document("a", "Some text.")))
+    with closing(LexicalIndex(path)) as index:
+        assert (index.cursor(), found(index, "text")) == ("5", ["a"])
+
+
+def test_a_batch_that_fails_leaves_nothing(index: LexicalIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.apply("1", [], stored_documents(a_document("a", "Some text.")))
+    documents = stored_documents(a_document("a", "Other text.", revision=2), a_document("b", "More text."))
+    object.__setattr__(documents["b"].document, "attributes", {"wiki": object()})  # SQLite cannot hold it
+    with pytest.raises(Exception, match=r"(?i)bind|type"):
+        index.apply("2", [], documents)
+    assert (index.cursor(), found(index, "some text")) == ("1", ["a"])
+
+
+@pytest.mark.parametrize("damage", [b"not a database at all, not even close" * 40, b""])
+def test_a_file_that_cannot_be_read_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "lexical.sqlite"
+    path.write_bytes(damage)
+    with closing(LexicalIndex(path)) as index:
+        assert index.cursor() is None
+        index.apply("1", [], stored_documents(a_document("a", "Some text.")))
+        assert found(index, "text") == ["a"]
+
+
+def test_replicas_that_share_a_folder_have_files_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "lexical.sqlite"
+    with closing(LexicalIndex(path)) as first, closing(LexicalIndex(path)) as second:
+        first.apply("1", [], stored_documents(a_document("a", "Some text.")))
+        assert second.cursor() is None
+        assert found(second, "text") == []
+    with closing(LexicalIndex(path)) as index:
+        assert index.cursor() == "1", "the first file is free again"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(ConfigurationError, match="DATA_DIR"):
+        LexicalIndex(tmp_path / "api" / "lexical.sqlite")
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "api").write_text("")
+    with pytest.raises(ConfigurationError, match="DATA_DIR"):
+        LexicalIndex(tmp_path / "api" / "lexical.sqlite")
