@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
+from whenever import Instant, TimeZoneNotFoundError
 
 from shared.errors import ConfigurationError
 from shared.settings import EnvironmentSettings, KafkaSettings
@@ -18,7 +19,7 @@ class ApiSettings(EnvironmentSettings):
     """``max_event_bytes`` is the processor's limit, which the API must not promise beyond. ``threads``
     bounds the requests that are worked on at once; ``publish_timeout_seconds`` how long a write waits for
     the broker before it is answered with 503; ``shutdown_seconds`` how long requests under way may take
-    once the process is told to stop."""
+    once the process is told to stop; ``timezone``, an IANA name, whose days and clock questions mean."""
 
     model_config = SettingsConfigDict(env_prefix="API_")
 
@@ -32,6 +33,16 @@ class ApiSettings(EnvironmentSettings):
     threads: int = Field(default=32, ge=1, le=1024)
     publish_timeout_seconds: float = Field(default=10.0, gt=0, le=300)
     shutdown_seconds: int = Field(default=15, ge=1, le=20)
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            Instant.from_timestamp(0).to_tz(value)
+        except TimeZoneNotFoundError:
+            raise ValueError("an IANA time zone such as UTC, Europe/Berlin or America/New_York") from None
+        return value
 
     def keys_path(self, data_dir: Path) -> Path:
         """``API_KEYS_FILE``, or ``api-keys`` in ``DATA_DIR``."""

@@ -20,6 +20,11 @@ from shared.settings import KafkaSettings, load_settings
         ("MAX_EVENT_BYTES", "12"),
         ("API_THREADS", "0"),
         ("API_PUBLISH_TIMEOUT_SECONDS", "-1"),
+        ("API_TIMEZONE", "Europe/Berlim"),
+        ("API_TIMEZONE", "CEST"),
+        ("API_TIMEZONE", "+01:00"),
+        ("API_TIMEZONE", ""),
+        ("API_TIMEZONE", "../../etc/passwd"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value(
