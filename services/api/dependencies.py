@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -10,8 +10,8 @@ from fastapi import Depends, Request
 from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry
 
+from services.api.answering.events import AnswerEvent, AskResult, IsAbandoned
 from services.api.answering.question import Turn
-from services.api.answering.service import AskResult
 from services.api.auth import KeyRing
 from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
@@ -26,8 +26,24 @@ class Answering(Protocol):
     """What ``AnswerService`` does; see there."""
 
     def ask(
-        self, question: str, *, top_k: int, where: SearchFilter, history: Sequence[Turn] = ()
+        self,
+        question: str,
+        *,
+        top_k: int,
+        where: SearchFilter,
+        history: Sequence[Turn] = (),
+        is_abandoned: IsAbandoned,
     ) -> AskResult: ...
+
+    def stream(
+        self,
+        question: str,
+        *,
+        top_k: int,
+        where: SearchFilter,
+        history: Sequence[Turn] = (),
+        is_abandoned: IsAbandoned,
+    ) -> Generator[AnswerEvent, None, None]: ...
 
     def search(self, question: str, *, top_k: int, where: SearchFilter) -> list[Hit]: ...
 

@@ -12,7 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from services.api.problem import problem
+from services.api.problem import ProblemResponse, internal_error, problem
+from services.api.work import ClientGone
 from shared.errors import (
     BrokerUnavailable,
     InvalidEvent,
@@ -27,6 +28,7 @@ from shared.observability.tracing import current_trace_id
 log = logging.getLogger(__name__)
 
 _RETRY_AFTER_SECONDS = 5
+_CLIENT_CLOSED_REQUEST = 499  # nginx's word for it: for the log and the metrics, nobody receives it
 _NOT_JSON = "not valid JSON: it is not UTF-8, too deeply nested, or holds too long a number"
 
 _UNAVAILABLE: dict[type[RetryableError], str] = {
@@ -54,6 +56,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RetryableError, _unavailable)
     app.add_exception_handler(InvalidEvent, _invalid_event)
+    app.add_exception_handler(ClientGone, _client_gone)
 
 
 def describe_errors(errors: Sequence[Any], line: int | None = None) -> list[dict[str, Any]]:
@@ -99,7 +102,20 @@ async def _http(_request: Request, error: Exception) -> Response:
     return problem(error.status_code, str(error.detail), headers=error.headers)
 
 
+def explain_failure(error: Exception) -> ProblemResponse:
+    """What to tell a client whose response has already begun; the log has it all."""
+    if isinstance(error, RetryableError):
+        return _dependency_away(error)
+    log.error("request failed", exc_info=error)
+    return internal_error(current_trace_id())
+
+
 async def _unavailable(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RetryableError)
+    return _dependency_away(error)
+
+
+def _dependency_away(error: RetryableError) -> ProblemResponse:
     log.warning("a dependency is away", extra={"error": type(error).__name__, "reason": str(error)})
     detail = next(_UNAVAILABLE[kind] for kind in type(error).__mro__ if kind in _UNAVAILABLE)
     wait = error.retry_after if isinstance(error, SourceUnavailable) else None
@@ -114,3 +130,7 @@ async def _unavailable(_request: Request, error: Exception) -> Response:
 async def _invalid_event(_request: Request, error: Exception) -> Response:
     assert isinstance(error, InvalidEvent)
     return problem(413 if error.reason is InvalidReason.TOO_LARGE else 422, error.detail)
+
+
+async def _client_gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=_CLIENT_CLOSED_REQUEST)

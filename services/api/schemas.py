@@ -7,10 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from services.api.answering.events import AskResult
+from services.api.answering.evidence import Evidence
 from services.api.answering.question import Turn
 from services.api.filters import Filters
 from shared.domain import Citation, Hit, Outcome
 from shared.events import format_time
+from shared.observability.tracing import current_trace_id
 
 Timestamp = Annotated[
     datetime,
@@ -25,12 +28,6 @@ def _not_blank(text: str) -> str:
     if not stripped:
         raise ValueError("must not be blank")
     return stripped
-
-
-def _not_streaming(stream: bool) -> bool:
-    if stream:
-        raise ValueError("streaming is not available yet; leave it out or send false")
-    return stream
 
 
 class _Request(BaseModel):
@@ -54,8 +51,35 @@ class SearchRequest(_Request):
 
 
 class AskRequest(SearchRequest):
-    stream: Annotated[bool, AfterValidator(_not_streaming)] = False
+    stream: bool = False
     history: list[TurnBody] = Field(default=[], max_length=20)
+
+
+class SourceBody(BaseModel):
+    """A document that an answer may come from; ``quote``, its strongest sentence, stands verbatim in it."""
+
+    document_id: str
+    title: str
+    url: str
+    revision: int
+    updated_at: Timestamp
+    age_seconds: float
+    quote: str
+    score: float
+
+    @classmethod
+    def of(cls, evidence: Evidence, now: datetime) -> SourceBody:
+        hit = evidence.hit
+        return cls(
+            document_id=hit.document_id,
+            title=hit.title,
+            url=hit.url,
+            revision=hit.revision,
+            updated_at=hit.updated_at,
+            age_seconds=seconds_since(hit.updated_at, now),
+            quote=evidence.text,
+            score=hit.score,
+        )
 
 
 class CitationBody(BaseModel):
@@ -104,6 +128,34 @@ class AskResponse(BaseModel):
     usage: Usage
     timings_ms: dict[str, float]
     trace_id: str
+
+    @classmethod
+    def of(cls, result: AskResult, now: datetime) -> AskResponse:
+        return cls(
+            answer=result.answer.text,
+            outcome=result.answer.outcome,
+            citations=[CitationBody.of(citation, now) for citation in result.answer.citations],
+            as_of=result.as_of,
+            freshness_seconds=None if result.as_of is None else seconds_since(result.as_of, now),
+            model=result.model,
+            usage=Usage(input_tokens=result.input_tokens, output_tokens=result.output_tokens),
+            timings_ms=result.timings_ms,
+            trace_id=current_trace_id(),
+        )
+
+
+class SourcesEvent(BaseModel):
+    """The first event of a streamed answer, before the model is asked: strongest first, not numbered yet."""
+
+    sources: list[SourceBody]
+    as_of: Timestamp | None
+
+
+class TokenEvent(BaseModel):
+    """Text that follows what came before; ``citations``: those that it is the first to use."""
+
+    text: str
+    citations: list[CitationBody]
 
 
 class HitBody(BaseModel):

@@ -19,6 +19,8 @@ _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 STAGES = ("embed", "retrieve", "weigh", "prompt", "generate", "ground")
 INGEST_RESULTS = ("indexed", "deleted", "duplicate", "stale", "invalid")
 RETENTION_KINDS = ("purged", "tombstones")
+LLM_STATES = ("loading", "closed", "open", "half_open")
+LLM_FAILURES = ("unavailable", "refused", "loading", "circuit_open", "queue_full", "queue_timeout")
 DROP_REASONS = ("canary", "filtered", "no_effect", "page_gone", "duplicate")
 
 
@@ -169,7 +171,7 @@ class ApiMetrics:
             registry=registry,
         )
         self.requests = Counter("rag_requests_total", "Questions by outcome.", ["outcome"], registry=registry)
-        for outcome in ("answered", "no_context", "degraded", "error"):
+        for outcome in ("answered", "no_context", "degraded", "error", "abandoned"):
             self.requests.labels(outcome)
         self.request_duration = Histogram(
             "rag_request_duration_seconds",
@@ -186,6 +188,12 @@ class ApiMetrics:
         )
         for stage in STAGES:
             self.stage_duration.labels(stage)
+        self.embedding_batch_size = Histogram(
+            "rag_embedding_batch_size",
+            "Texts of concurrent questions embedded in one call.",
+            buckets=_BATCH,
+            registry=registry,
+        )
         self.top_score = Histogram(
             "rag_retrieval_top_score",
             "Similarity of the best hit.",
@@ -197,3 +205,48 @@ class ApiMetrics:
             "Generated sentences that no passage supported and that a quote replaced.",
             registry=registry,
         )
+
+
+class LLMMetrics:
+    """Of the guard around the language model; of a process that has one."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.state = Gauge(
+            "rag_llm_state",
+            "1 for the state that the language model is in: loading, or that of its circuit breaker.",
+            ["state"],
+            registry=registry,
+        )
+        for state in LLM_STATES:
+            self.state.labels(state)
+        self.active = Gauge("rag_llm_active", "Answers being written.", registry=registry)
+        self.waiting = Gauge(
+            "rag_llm_waiting",
+            "Questions that wait for their turn with the language model.",
+            registry=registry,
+        )
+        self.failures = Counter(
+            "rag_llm_failures_total",
+            "Questions that the language model did not answer to the end, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        for reason in LLM_FAILURES:
+            self.failures.labels(reason)
+        self.retries = Counter(
+            "rag_llm_retries_total", "Further attempts before an answer's first piece.", registry=registry
+        )
+        self.first_token = Histogram(
+            "rag_llm_first_token_seconds",
+            "From asking the language model, its queue included, to the first piece of its answer.",
+            buckets=_STAGE,
+            registry=registry,
+        )
+        self.tokens = Counter(
+            "rag_llm_tokens_total",
+            "Tokens as the language model counted them, of the answers that were read to the end.",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in ("input", "output"):
+            self.tokens.labels(kind)

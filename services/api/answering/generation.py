@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Iterable, Iterator
 
 from shared.text import sentences, terms
 
 _LEAST_TERMS = 2
 
 
-def first_statement(deltas: Generator[str, None, None]) -> str:
-    """What the model says up to the end of its first sentence of substance; the stream is closed then.
+def statements(deltas: Iterable[str], most: int) -> Iterator[str]:
+    """All that the model has said so far, each time another sentence of substance is complete, up to the
+    end of the ``most``-th one; no delta is read beyond that.
 
-    The prompt asks for one sentence. A small model goes on all the same, and every further token costs
-    time.
+    The prompt asks for few sentences. A small model goes on all the same, and every further token costs
+    time. A stream that ends in the middle of a sentence gives that part too.
     """
-    text = ""
-    with closing(deltas) as stream:
-        for delta in stream:
-            text += delta
-            *complete, _unfinished = sentences(text) or [""]
-            if any(len(terms(sentence)) >= _LEAST_TERMS for sentence in complete):
-                return " ".join(complete)
-    return text.strip()
+    text, found = "", 0
+    for delta in deltas:
+        text += delta
+        *complete, _unfinished = sentences(text) or [""]
+        substantial = [at for at, sentence in enumerate(complete) if len(terms(sentence)) >= _LEAST_TERMS]
+        while found < len(substantial):
+            found += 1
+            yield " ".join(complete[: substantial[found - 1] + 1])
+            if found == most:
+                return
+    if text.strip():
+        yield text.strip()

@@ -2,120 +2,156 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from services.api.answering.events import (
+    Abandoned,
+    AnswerEvent,
+    AskResult,
+    Done,
+    IsAbandoned,
+    Sources,
+    Transcript,
+)
 from services.api.answering.evidence import Evidence, weigh_evidence
-from services.api.answering.generation import first_statement
-from services.api.answering.grounding import ground, quote
-from services.api.answering.prompt import build_prompt, select_passages
 from services.api.answering.question import Turn, standalone_question
+from services.api.answering.stages import Stages
+from services.api.answering.writing import Draft, Writer, quoted
+from services.api.retrieval.retriever import Retriever
 from shared.domain import Answer, Hit, Outcome, SearchFilter, Version
-from shared.errors import LLMUnavailable
 from shared.observability.metrics import ApiMetrics
 from shared.ports import LLM, Embedder, VectorStore
-
-log = logging.getLogger(__name__)
 
 NO_CONTEXT = "I do not know: nothing that is indexed answers this question."
 _UNKNOWN = Answer(NO_CONTEXT, Outcome.NO_CONTEXT, ())
 
 
 @dataclass(frozen=True, slots=True)
-class AskResult:
-    """``as_of``: the newest event time that the answer takes into account. ``timings_ms`` by stage."""
+class _Finding:
+    """``as_of``: everything up to then has been looked at."""
 
-    answer: Answer
+    evidence: Sequence[Evidence]
     as_of: datetime | None
-    model: str
-    input_tokens: int
-    output_tokens: int
-    timings_ms: dict[str, float]
 
 
-@dataclass(slots=True)
-class _Usage:
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-
-@dataclass(slots=True)
-class _Stages:
-    metrics: ApiMetrics
-    milliseconds: dict[str, float] = field(default_factory=dict)
-
-    @contextlib.contextmanager
-    def timed(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            seconds = time.perf_counter() - start
-            self.milliseconds[name] = round(self.milliseconds.get(name, 0.0) + seconds * 1000, 3)
-            self.metrics.stage_duration.labels(name).observe(seconds)
+def _never() -> bool:
+    return False
 
 
 class AnswerService:
-    """Safe to call from several threads."""
+    """Safe to call from several threads. ``max_sentences``: the most that a model may say."""
 
-    def __init__(self, *, store: VectorStore, embedder: Embedder, llm: LLM, metrics: ApiMetrics) -> None:
+    def __init__(
+        self,
+        *,
+        store: VectorStore,
+        retriever: Retriever,
+        embedder: Embedder,
+        llm: LLM,
+        metrics: ApiMetrics,
+        max_sentences: int = 1,
+    ) -> None:
         self._store = store
+        self._retriever = retriever
         self._embedder = embedder
-        self._llm = llm
+        self._writer = Writer(llm, metrics, max_sentences)
         self._metrics = metrics
 
     def search(self, question: str, *, top_k: int, where: SearchFilter) -> list[Hit]:
-        """The chunks most similar to the question, best first.
+        """The passages that answer the question best, best first.
 
         :raises StoreUnavailable: the store cannot be reached.
         """
-        return self._store.search(self._embedder.embed([question])[0], top_k, where)
+        return self._retriever.retrieve(question, self._embedder.embed([question])[0], top_k, where)
 
     def ask(
-        self, question: str, *, top_k: int, where: SearchFilter, history: Sequence[Turn] = ()
+        self,
+        question: str,
+        *,
+        top_k: int,
+        where: SearchFilter,
+        history: Sequence[Turn] = (),
+        is_abandoned: IsAbandoned = _never,
     ) -> AskResult:
-        """A grounded answer, or ``NO_CONTEXT`` without asking the model; ``DEGRADED`` means a quote,
-        because the model is away.
+        """What ``stream`` ends with; same errors."""
+        with closing(
+            self.stream(question, top_k=top_k, where=where, history=history, is_abandoned=is_abandoned)
+        ) as events:
+            return next(event.result for event in events if isinstance(event, Done))
+
+    def stream(
+        self,
+        question: str,
+        *,
+        top_k: int,
+        where: SearchFilter,
+        history: Sequence[Turn] = (),
+        is_abandoned: IsAbandoned = _never,
+    ) -> Generator[AnswerEvent, None, None]:
+        """``Sources`` before the model is asked, a ``Piece`` for each sentence once it is grounded, ``Done``.
+
+        The answer is grounded, or ``NO_CONTEXT`` without asking the model; see ``Writer`` for
+        ``DEGRADED``. Closing the generator, or ``is_abandoned`` turning true, ends the generation.
 
         :raises StoreUnavailable: the store cannot be reached.
+        :raises Abandoned: ``is_abandoned`` turned true.
         """
-        start = time.perf_counter()
-        stages = _Stages(self._metrics)
-        usage = _Usage()
+        stages, outcome = Stages(self._metrics), "error"
         try:
             question = standalone_question(question, history)
-            # Taken before the search: what was indexed up to here is certainly taken into account.
-            as_of = self._store.stats().as_of
-            evidence = self._find_evidence(question, top_k, where, stages)
-            answer = self._answer(question, evidence, stages, usage) if evidence else _UNKNOWN
-            if not self._is_current(answer):
-                as_of = self._store.stats().as_of
-                evidence = self._find_evidence(question, top_k, where, stages)
-                answer = _quoted(evidence, answer.outcome) if evidence else _UNKNOWN
-        except Exception:
-            self._metrics.requests.labels("error").inc()
+            finding = self._find(question, top_k, where, stages)
+            yield Sources(_one_for_each_document(finding.evidence), finding.as_of)
+            transcript, draft = Transcript(), Draft(_UNKNOWN)
+            with closing(self._drafts(question, finding, stages, is_abandoned)) as drafts:
+                for draft in drafts:
+                    if not self._is_current(draft.answer):
+                        finding = self._find(question, top_k, where, stages)
+                        draft = replace(draft, answer=_without_model(finding, draft.answer.outcome))
+                        break
+                    yield from transcript.pieces(draft.answer)
+            yield from transcript.pieces(draft.answer)
+            outcome = draft.answer.outcome.value
+        except (Abandoned, GeneratorExit):
+            outcome = "abandoned"
             raise
-        seconds = time.perf_counter() - start
-        self._metrics.requests.labels(answer.outcome.value).inc()
+        finally:
+            seconds = stages.observe()
+            self._metrics.requests.labels(outcome).inc()
         self._metrics.request_duration.observe(seconds)
         timings = {**stages.milliseconds, "total": round(seconds * 1000, 3)}
-        return AskResult(answer, as_of, self._llm.name, usage.input_tokens, usage.output_tokens, timings)
+        yield Done(
+            AskResult(
+                draft.answer,
+                finding.as_of,
+                self._writer.name,
+                draft.input_tokens,
+                draft.output_tokens,
+                timings,
+            )
+        )
 
-    def _find_evidence(
-        self, question: str, top_k: int, where: SearchFilter, stages: _Stages
-    ) -> list[Evidence]:
+    def _drafts(
+        self, question: str, finding: _Finding, stages: Stages, is_abandoned: IsAbandoned
+    ) -> Generator[Draft, None, None]:
+        if finding.evidence:
+            yield from self._writer.write(question, finding.evidence, stages, is_abandoned)
+        else:
+            yield Draft(_UNKNOWN)
+
+    def _find(self, question: str, top_k: int, where: SearchFilter, stages: Stages) -> _Finding:
+        # Taken before the search: what was indexed up to here is certainly taken into account.
+        as_of = self._store.stats().as_of
         with stages.timed("embed"):
             embedding = self._embedder.embed([question])[0]
         with stages.timed("retrieve"):
-            hits = self._store.search(embedding, top_k, where)
+            hits = self._retriever.retrieve(question, embedding, top_k, where)
         if hits:
             self._metrics.top_score.observe(hits[0].score)
         with stages.timed("weigh"):
-            return weigh_evidence(question, embedding, hits, self._embedder)
+            return _Finding(weigh_evidence(question, embedding, hits, self._embedder), as_of)
 
     def _is_current(self, answer: Answer) -> bool:
         """A model may write for seconds: what it was given may be changed or deleted by then."""
@@ -127,26 +163,13 @@ class AnswerService:
             for citation in answer.citations
         )
 
-    def _answer(self, question: str, evidence: Sequence[Evidence], stages: _Stages, usage: _Usage) -> Answer:
-        try:
-            with stages.timed("prompt"):
-                prompt = build_prompt(
-                    question, select_passages(evidence), self._llm.context_tokens, self._llm.count_tokens
-                )
-            with stages.timed("generate"):
-                generated = first_statement(self._llm.stream(prompt))
-            usage.input_tokens = self._llm.count_tokens(prompt.system + prompt.user)
-            usage.output_tokens = self._llm.count_tokens(generated) if generated else 0
-        except LLMUnavailable as error:
-            log.warning("answering with a quote: the language model is away", extra={"reason": str(error)})
-            return _quoted(evidence, Outcome.DEGRADED)
-        with stages.timed("ground"):
-            grounded = ground(generated, question, evidence)
-        self._metrics.sentences_replaced.inc(grounded.replaced)
-        log.debug("grounded", extra={"generated": generated, "replaced": grounded.replaced})
-        return Answer(grounded.text, Outcome.ANSWERED, grounded.citations)
+
+def _without_model(finding: _Finding, outcome: Outcome) -> Answer:
+    return quoted(finding.evidence, outcome) if finding.evidence else _UNKNOWN
 
 
-def _quoted(evidence: Sequence[Evidence], outcome: Outcome) -> Answer:
-    grounded = quote(evidence)
-    return Answer(grounded.text, outcome, grounded.citations)
+def _one_for_each_document(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    strongest: dict[str, Evidence] = {}
+    for item in evidence:
+        strongest.setdefault(item.hit.document_id, item)
+    return tuple(strongest.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from services.api.answering.service import AskResult
+from services.api.answering.events import AnswerEvent, AskResult, Done, IsAbandoned
 from services.api.app import create_app
 from services.api.auth import KeyRing
 from services.api.dependencies import Dependencies, Names
@@ -60,6 +60,8 @@ class CannedAnswering:
         self.asked: list[dict[str, Any]] = []
         self.hits: list[Hit] = []
         self.error: Exception | None = None
+        self.late_error: Exception | None = None
+        self.events: list[AnswerEvent] = []
         self.result = AskResult(
             answer=Answer(
                 "The toll is 41 [1].",
@@ -84,9 +86,18 @@ class CannedAnswering:
             timings_ms={"embed": 1.5, "total": 9.25},
         )
 
-    def ask(self, question: str, **arguments: Any) -> AskResult:
+    def ask(self, question: str, *, is_abandoned: IsAbandoned, **arguments: Any) -> AskResult:
         self._note(question, arguments)
         return self.result
+
+    def stream(
+        self, question: str, *, is_abandoned: IsAbandoned, **arguments: Any
+    ) -> Generator[AnswerEvent, None, None]:
+        self._note(question, arguments)
+        yield from self.events
+        if self.late_error is not None:
+            raise self.late_error
+        yield Done(self.result)
 
     def search(self, question: str, **arguments: Any) -> list[Hit]:
         self._note(question, arguments)

@@ -1,40 +1,52 @@
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Iterator
 
 import pytest
 
-from services.api.answering.generation import first_statement
+from services.api.answering.generation import statements
 
 
 @pytest.mark.parametrize(
-    ("deltas", "expected"),
+    ("deltas", "most", "expected"),
     [
-        (["The toll", " is 47."], "The toll is 47."),
-        (["The toll is 47.", " It", " rose."], "The toll is 47."),
-        (["1.", " The toll", " is 47.", " It rose."], "1. The toll is 47."),
-        (["  no end"], "no end"),
-        ([], ""),
+        (["The toll", " is 47."], 1, ["The toll is 47."]),
+        (["The toll is 47.", " It", " rose."], 1, ["The toll is 47."]),
+        (["1.", " The toll", " is 47.", " It rose."], 1, ["1. The toll is 47."]),
+        (["  no end"], 1, ["no end"]),
+        ([], 1, []),
+        ([" \n"], 2, []),
+        (
+            ["The toll is 47. The fire", " spread north. Roads are", " closed"],
+            3,
+            [
+                "The toll is 47.",
+                "The toll is 47. The fire spread north.",
+                "The toll is 47. The fire spread north. Roads are closed",
+            ],
+        ),
+        (
+            ["The toll is 47. The fire spread north. Roads are closed. More"],
+            2,
+            ["The toll is 47.", "The toll is 47. The fire spread north."],
+        ),
     ],
 )
-def test_the_stream_is_read_to_the_end_of_the_first_statement(deltas: list[str], expected: str) -> None:
-    assert first_statement(iter_of(deltas)) == expected
+def test_each_statement_comes_as_soon_as_it_is_complete(
+    deltas: list[str], most: int, expected: list[str]
+) -> None:
+    assert list(statements(iter(deltas), most)) == expected
 
 
-def test_the_stream_is_closed_as_soon_as_there_is_enough() -> None:
-    state = {"given": 0, "closed": False}
+@pytest.mark.parametrize("most", [1, 2])
+def test_nothing_is_read_beyond_the_last_one(most: int) -> None:
+    given = 0
 
-    def endless() -> Generator[str, None, None]:
-        try:
-            while True:
-                state["given"] += 1
-                yield "The toll is 47. "
-        finally:
-            state["closed"] = True
+    def endless() -> Iterator[str]:
+        nonlocal given
+        while True:
+            given += 1
+            yield f"The toll is {given}. "
 
-    assert first_statement(endless()) == "The toll is 47."
-    assert state == {"given": 2, "closed": True}
-
-
-def iter_of(deltas: list[str]) -> Generator[str, None, None]:
-    yield from deltas
+    assert len(list(statements(endless(), most))) == most
+    assert given == most + 1

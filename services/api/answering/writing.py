@@ -1,0 +1,107 @@
+"""From evidence to an answer in the model's words, or in the evidence's own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from services.api.answering.events import Abandoned, IsAbandoned
+from services.api.answering.evidence import Evidence
+from services.api.answering.generation import statements
+from services.api.answering.grounding import GroundedAnswer, ground, quote
+from services.api.answering.prompt import build_prompt, select_passages
+from services.api.answering.stages import Stages
+from shared.domain import Answer, Outcome
+from shared.errors import LLMUnavailable
+from shared.observability.metrics import ApiMetrics
+from shared.ports import LLM
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The answer so far, and what it has cost. The tokens are the model's."""
+
+    answer: Answer
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class Writer:
+    """Safe to call from several threads."""
+
+    def __init__(self, llm: LLM, metrics: ApiMetrics, max_sentences: int) -> None:
+        """``max_sentences``: the most that the model may say."""
+        self._llm = llm
+        self._metrics = metrics
+        self._max_sentences = max_sentences
+
+    @property
+    def name(self) -> str:
+        return self._llm.name
+
+    def write(
+        self, question: str, evidence: Sequence[Evidence], stages: Stages, is_abandoned: IsAbandoned
+    ) -> Generator[Draft, None, None]:
+        """A draft whenever another sentence is grounded; the last one is the answer, and all are fit to be
+        shown. ``evidence`` strongest first, not empty.
+
+        Where nothing that the model says is supported, the answer is a quote. ``DEGRADED``: the model went
+        away, and the answer is a quote, or what was grounded before.
+
+        :raises Abandoned: ``is_abandoned`` said so; it is asked before the model is, and whenever that has
+            said something.
+        """
+        draft, grounded = None, None
+        outcome = Outcome.ANSWERED
+        try:
+            with closing(self._drafts(question, evidence, stages, is_abandoned)) as drafts:
+                for draft, grounded in drafts:
+                    # A later sentence may be supported: what stands in for the model's words can wait.
+                    if not grounded.quoted:
+                        yield draft
+        except LLMUnavailable as error:
+            log.warning("answering without the language model", extra={"reason": str(error)})
+            outcome = Outcome.DEGRADED
+        if grounded is not None:
+            self._metrics.sentences_replaced.inc(grounded.replaced)
+        if draft is None or grounded is None:
+            yield Draft(quoted(evidence, outcome))
+        elif grounded.quoted or outcome is Outcome.DEGRADED:
+            answer = Answer(grounded.text, outcome, grounded.citations)
+            yield Draft(answer, draft.input_tokens, draft.output_tokens)
+
+    def _drafts(
+        self, question: str, evidence: Sequence[Evidence], stages: Stages, is_abandoned: IsAbandoned
+    ) -> Generator[tuple[Draft, GroundedAnswer], None, None]:
+        with stages.timed("prompt"):
+            prompt = build_prompt(
+                question, select_passages(evidence), self._llm.context_tokens, self._llm.count_tokens
+            )
+            input_tokens = self._llm.count_tokens(prompt.system + prompt.user)
+        with closing(self._llm.stream(prompt)) as deltas:
+            spoken = statements(_until_abandoned(deltas, is_abandoned), self._max_sentences)
+            for said in stages.each("generate", spoken):
+                with stages.timed("ground"):
+                    grounded = ground(said, question, evidence)
+                log.debug("grounded", extra={"generated": said, "replaced": grounded.replaced})
+                answer = Answer(grounded.text, Outcome.ANSWERED, grounded.citations)
+                yield Draft(answer, input_tokens, self._llm.count_tokens(said)), grounded
+
+
+def quoted(evidence: Sequence[Evidence], outcome: Outcome) -> Answer:
+    """The strongest evidence, verbatim."""
+    grounded = quote(evidence)
+    return Answer(grounded.text, outcome, grounded.citations)
+
+
+def _until_abandoned(deltas: Iterator[str], is_abandoned: IsAbandoned) -> Iterator[str]:
+    while not is_abandoned():
+        delta = next(deltas, None)
+        if delta is None:
+            return
+        yield delta
+    raise Abandoned

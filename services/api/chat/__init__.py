@@ -1,0 +1,1 @@
+"""The same answers in the words of OpenAI's chat completions."""
