@@ -52,9 +52,10 @@ class StorePlace:
 
     settings: VectorStoreSettings
     dimension: int
+    embedder_name: str = EMBEDDER_NAME
 
     def open(self) -> VectorStore:
-        return open_vector_store(self.settings, embedder_name=EMBEDDER_NAME, dimension=self.dimension)
+        return open_vector_store(self.settings, embedder_name=self.embedder_name, dimension=self.dimension)
 
     def redis_megabytes(self) -> float | None:
         """What Redis says that it uses, without copy-on-write and fragmentation."""

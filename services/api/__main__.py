@@ -15,12 +15,17 @@ from services.api.auth import KeyRing
 from services.api.dependencies import Dependencies, Names
 from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
+from services.api.retrieval.follower import ChangeFollower
+from services.api.retrieval.lexical_index import LexicalIndex
+from services.api.retrieval.retriever import Retriever
+from services.api.retrieval.settings import RetrievalSettings
 from services.api.server import ApiServer, bind
 from services.api.settings import ApiSettings, check_event_limit
 from services.api.store_to_come import StoreToCome
 from services.api.versions import VersionLedger
 from shared.clock import SystemClock
 from shared.embedder.factory import build_embedder
+from shared.embedder.micro_batches import MicroBatchingEmbedder
 from shared.lifecycle import Lifecycle, run_service
 from shared.llm.factory import build_llm
 from shared.messaging.factory import build_producer, ensure_topics
@@ -56,17 +61,25 @@ def main(lifecycle: Lifecycle) -> None:
     storage = load_settings(VectorStoreSettings)
     embedding = load_settings(EmbedderSettings)
     generation = load_settings(LLMSettings)
+    retrieval = load_settings(RetrievalSettings)
     check_event_limit(settings, kafka)
     # What can be wrong in a moment comes before what takes seconds to load.
     keys = KeyRing(settings.keys_path(storage.data_dir))
     listener = bind(settings)
     lifecycle.on_close("listener", listener.close)
 
-    embedder = build_embedder(embedding)
+    registry = CollectorRegistry()
+    metrics = ApiMetrics(registry)
+    embedder = MicroBatchingEmbedder(build_embedder(embedding), on_batch=metrics.embedding_batch_size.observe)
     llm = build_llm(generation)
     lifecycle.on_close("llm", llm.close)
     store = StoreToCome()
     lifecycle.on_close("vector store", store.close)
+    index = LexicalIndex(storage.data_dir / "api" / "lexical.sqlite")
+    lifecycle.on_close("lexical index", index.close)
+    follower = ChangeFollower(store, index)
+    lifecycle.on_close("change follower", follower.close)
+    retriever = Retriever(store, index, follower, retrieval.tuning(), clock)
     producer = build_producer(kafka, NAME)
     lifecycle.on_close("producer", producer.close)
     lifecycle.on_close("producer flush", lambda: producer.flush(_FLUSH_SECONDS))
@@ -74,12 +87,12 @@ def main(lifecycle: Lifecycle) -> None:
         return
 
     probe = embedder.embed(["ready?"])[0]
-    registry = CollectorRegistry()
-    metrics = ApiMetrics(registry)
     app = create_app(
         Dependencies(
             settings=settings,
-            answering=AnswerService(store=store, embedder=embedder, llm=llm, metrics=metrics),
+            answering=AnswerService(
+                store=store, retriever=retriever, embedder=embedder, llm=llm, metrics=metrics
+            ),
             store=store,
             publisher=DocumentPublisher(producer, kafka.topic, settings.publish_timeout_seconds, clock),
             versions=VersionLedger(clock),
@@ -88,6 +101,7 @@ def main(lifecycle: Lifecycle) -> None:
                     # The first search loads what the store keeps in memory, so that no user waits for it.
                     "store": lambda: store.search(probe, 1),
                     "embedder": lambda: embedder.embed(["ready?"]),
+                    "lexical index": follower.check,
                     "broker": lambda: ensure_topics(kafka, _BROKER_CHECK_SECONDS),
                 },
                 clock,
@@ -113,6 +127,7 @@ def main(lifecycle: Lifecycle) -> None:
     )
     if opened is not None:
         store.arrive(opened)
+        follower.start()
         server.serve(lifecycle)
 
 

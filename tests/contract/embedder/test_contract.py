@@ -4,6 +4,7 @@ import pytest
 
 from shared.embedder.factory import build_embedder
 from shared.embedder.hashing import HashingEmbedder
+from shared.embedder.micro_batches import MicroBatchingEmbedder
 from shared.embedder.onnx_embedder import OnnxEmbedder
 from shared.embedder.sentence_transformer import SentenceTransformerEmbedder
 from shared.ports import Embedder
@@ -63,6 +64,12 @@ class TestOnnxRuntime(ModelContract):
     @pytest.fixture
     def embedder(self, onnx_embedder: Embedder) -> Embedder:
         return onnx_embedder
+
+
+class TestMicroBatches(ModelContract):
+    @pytest.fixture
+    def embedder(self, openvino_embedder: Embedder) -> Embedder:
+        return MicroBatchingEmbedder(openvino_embedder, max_texts=16)
 
 
 def test_the_factory_builds_what_the_settings_name(
