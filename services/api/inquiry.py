@@ -1,13 +1,14 @@
-"""A question as it came over HTTP → what is asked of ``Answering``."""
+"""A question as it came over HTTP → what is asked of ``Answering``, where, and over which time."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.api.answering.events import AnswerEvent, AskResult, IsAbandoned
-from services.api.answering.question import Turn
+from services.api.answering.question import Turn, standalone_question
+from services.api.answering.time_window import TimedQuestion, TimeWindow, read_time
 from services.api.dependencies import Answering
 from services.api.error_handlers import InvalidRequest
 from services.api.filters import Filters
@@ -16,12 +17,40 @@ from shared.domain import SearchFilter
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """The same for every route that answers."""
+    """The same for every route that answers. ``question`` is without the phrase of ``window``, and
+    ``where`` has its bounds."""
 
     question: str
     top_k: int
     where: SearchFilter
-    history: Sequence[Turn]
+    window: TimeWindow | None = None
+    history: Sequence[Turn] = ()
+
+    @classmethod
+    def read(
+        cls,
+        question: str,
+        *,
+        top_k: int,
+        filters: Filters,
+        now: datetime,
+        time_zone: str,
+        history: Sequence[Turn] = (),
+    ) -> Inquiry:
+        """What the request says about time wins over what the question says; a follow-up keeps the time
+        of the question that it follows.
+
+        :raises InvalidRequest: nothing could match.
+        """
+        where = _search_filter(filters, now)
+        timed = _read_with_history(question, history, now, time_zone)
+        if where.since is None and where.until is None:
+            window = timed.window
+            if window is not None:
+                where = replace(where, since=window.since, until=window.until)
+        else:
+            window = TimeWindow(where.since, where.until, None)
+        return cls(timed.text, top_k, where, window, history)
 
     def ask(self, answering: Answering, is_abandoned: IsAbandoned) -> AskResult:
         return answering.ask(
@@ -42,8 +71,18 @@ class Inquiry:
         )
 
 
-def search_filter(filters: Filters, now: datetime) -> SearchFilter:
-    """:raises InvalidRequest: nothing could match."""
+def _read_with_history(
+    question: str, history: Sequence[Turn], now: datetime, time_zone: str
+) -> TimedQuestion:
+    timed = read_time(question, now, time_zone)
+    if timed.window is None:
+        together = read_time(standalone_question(question, history), now, time_zone)
+        if together.window is not None:
+            return together
+    return timed
+
+
+def _search_filter(filters: Filters, now: datetime) -> SearchFilter:
     try:
         return filters.to_search_filter(now)
     except ValueError as error:

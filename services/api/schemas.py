@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializ
 from services.api.answering.events import AskResult
 from services.api.answering.evidence import Evidence
 from services.api.answering.question import Turn
+from services.api.answering.time_window import TimeWindow
 from services.api.filters import Filters
 from shared.domain import Citation, Hit, Outcome
 from shared.events import format_time
@@ -115,6 +116,19 @@ class Usage(BaseModel):
     output_tokens: int
 
 
+class WindowBody(BaseModel):
+    """Only documents whose ``updated_at`` lies in it were looked at, both bounds included. ``text``: the
+    words of the question that mean it; ``null`` where ``filters`` asked for it."""
+
+    since: Timestamp | None
+    until: Timestamp | None
+    text: str | None
+
+    @classmethod
+    def of(cls, window: TimeWindow | None) -> WindowBody | None:
+        return None if window is None else cls(since=window.since, until=window.until, text=window.phrase)
+
+
 class AskResponse(BaseModel):
     """``as_of``: the newest event time that the answer takes into account; ``null`` while nothing is
     indexed. ``freshness_seconds`` is its age."""
@@ -124,19 +138,21 @@ class AskResponse(BaseModel):
     citations: list[CitationBody]
     as_of: Timestamp | None
     freshness_seconds: float | None
+    window: WindowBody | None
     model: str
     usage: Usage
     timings_ms: dict[str, float]
     trace_id: str
 
     @classmethod
-    def of(cls, result: AskResult, now: datetime) -> AskResponse:
+    def of(cls, result: AskResult, window: TimeWindow | None, now: datetime) -> AskResponse:
         return cls(
             answer=result.answer.text,
             outcome=result.answer.outcome,
             citations=[CitationBody.of(citation, now) for citation in result.answer.citations],
             as_of=result.as_of,
             freshness_seconds=None if result.as_of is None else seconds_since(result.as_of, now),
+            window=WindowBody.of(window),
             model=result.model,
             usage=Usage(input_tokens=result.input_tokens, output_tokens=result.output_tokens),
             timings_ms=result.timings_ms,
@@ -149,6 +165,7 @@ class SourcesEvent(BaseModel):
 
     sources: list[SourceBody]
     as_of: Timestamp | None
+    window: WindowBody | None
 
 
 class TokenEvent(BaseModel):
@@ -189,6 +206,7 @@ class HitBody(BaseModel):
 class SearchResponse(BaseModel):
     hits: list[HitBody]
     as_of: Timestamp | None
+    window: WindowBody | None
 
 
 class StatsResponse(BaseModel):

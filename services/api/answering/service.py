@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from services.api.answering.abstaining import no_context
 from services.api.answering.events import (
     Abandoned,
     AnswerEvent,
@@ -25,16 +26,14 @@ from shared.domain import Answer, Hit, Outcome, SearchFilter, Version
 from shared.observability.metrics import ApiMetrics
 from shared.ports import LLM, Embedder, VectorStore
 
-NO_CONTEXT = "I do not know: nothing that is indexed answers this question."
-_UNKNOWN = Answer(NO_CONTEXT, Outcome.NO_CONTEXT, ())
-
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """``as_of``: everything up to then has been looked at."""
+    """``as_of``: everything up to then has been looked at. ``unknown``: the answer without evidence."""
 
     evidence: Sequence[Evidence]
     as_of: datetime | None
+    unknown: Answer
 
 
 def _never() -> bool:
@@ -93,7 +92,7 @@ class AnswerService:
     ) -> Generator[AnswerEvent, None, None]:
         """``Sources`` before the model is asked, a ``Piece`` for each sentence once it is grounded, ``Done``.
 
-        The answer is grounded, or ``NO_CONTEXT`` without asking the model; see ``Writer`` for
+        The answer is grounded, or ``no_context`` without asking the model; see ``Writer`` for
         ``DEGRADED``. Closing the generator, or ``is_abandoned`` turning true, ends the generation.
 
         :raises StoreUnavailable: the store cannot be reached.
@@ -104,7 +103,7 @@ class AnswerService:
             question = standalone_question(question, history)
             finding = self._find(question, top_k, where, stages)
             yield Sources(_one_for_each_document(finding.evidence), finding.as_of)
-            transcript, draft = Transcript(), Draft(_UNKNOWN)
+            transcript, draft = Transcript(), Draft(finding.unknown)
             with closing(self._drafts(question, finding, stages, is_abandoned)) as drafts:
                 for draft in drafts:
                     if not self._is_current(draft.answer):
@@ -139,7 +138,7 @@ class AnswerService:
         if finding.evidence:
             yield from self._writer.write(question, finding.evidence, stages, is_abandoned)
         else:
-            yield Draft(_UNKNOWN)
+            yield Draft(finding.unknown)
 
     def _find(self, question: str, top_k: int, where: SearchFilter, stages: Stages) -> _Finding:
         # Taken before the search: what was indexed up to here is certainly taken into account.
@@ -151,7 +150,8 @@ class AnswerService:
         if hits:
             self._metrics.top_score.observe(hits[0].score)
         with stages.timed("weigh"):
-            return _Finding(weigh_evidence(question, embedding, hits, self._embedder), as_of)
+            evidence = weigh_evidence(question, embedding, hits, self._embedder)
+        return _Finding(evidence, as_of, no_context(where))
 
     def _is_current(self, answer: Answer) -> bool:
         """A model may write for seconds: what it was given may be changed or deleted by then."""
@@ -165,7 +165,7 @@ class AnswerService:
 
 
 def _without_model(finding: _Finding, outcome: Outcome) -> Answer:
-    return quoted(finding.evidence, outcome) if finding.evidence else _UNKNOWN
+    return quoted(finding.evidence, outcome) if finding.evidence else finding.unknown
 
 
 def _one_for_each_document(evidence: Sequence[Evidence]) -> tuple[Evidence, ...]:

@@ -31,7 +31,7 @@ from services.api.answering.time_points import (
 )
 
 _CHANGES = r"(?:edits?|changes?|updates?|revisions?|additions?|deletions?|news|headlines)"
-_START = r"(?<![\w.,:/'’-])"
+_START = r"(?<![\w.,:/'’-])(?=\w)"
 # Not in "last-minute", "10:00:30" or "today's Warsaw", but in "yesterday's edits".
 _END = rf"(?:['’]s(?=\s+{_CHANGES}\b))?(?![\w:'’-])(?!\.\d)"
 # Counted from something else than now: "the last hour of the film", "the last two days before the war".

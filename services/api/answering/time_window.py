@@ -21,8 +21,9 @@ from shared.domain import truncate_to_milliseconds
 LONGEST_WINDOW = timedelta(days=62)
 """Back from now; further back, a question is about history."""
 LONGEST_WINDOW_OF_CHANGES = timedelta(days=366)
+MAX_CHARACTERS = 2000
 MAX_EXPRESSIONS = 8
-"""More of them is no question, and would only cost time."""
+"""What is longer, or has more of them, is no question, and would only cost time."""
 _TICK = timedelta(milliseconds=1)
 
 _CHANGE = re.compile(
@@ -61,12 +62,12 @@ _NAMES_OF_TIMES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TimeWindow:
-    """``since`` and ``until`` are inclusive, UTC, and at most one is ``None``; ``phrase`` stands in the
-    question."""
+    """``since`` and ``until`` are inclusive, UTC, and at most one is ``None``. ``phrase`` stands in the
+    question; ``None``: the bounds are from elsewhere."""
 
     since: datetime | None
     until: datetime | None
-    phrase: str
+    phrase: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ def read_time(question: str, now: datetime, time_zone: str) -> TimedQuestion:
 
     Two expressions that both would count contradict each other: no window then.
     """
+    if len(question) > MAX_CHARACTERS:
+        return TimedQuestion(question, None)
     local = Instant(now.astimezone(UTC)).to_tz(time_zone)
     expressions = list(islice(find_expressions(question, local), MAX_EXPRESSIONS + 1))
     if len(expressions) > MAX_EXPRESSIONS:

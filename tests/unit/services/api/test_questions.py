@@ -33,6 +33,7 @@ def test_an_answer_in_full(api: Api) -> None:
         ],
         "as_of": "2026-11-22T09:29:59.750Z",
         "freshness_seconds": 0.5,
+        "window": None,
         "model": "extractive",
         "usage": {"input_tokens": 11, "output_tokens": 5},
         "timings_ms": {"embed": 1.5, "total": 9.25},
@@ -117,6 +118,7 @@ def test_hits_in_full(api: Api) -> None:
             }
         ],
         "as_of": "2026-11-22T09:30:00.250Z",
+        "window": None,
     }
     assert api.answering.asked == [{"question": "toll", "top_k": 1, "where": SearchFilter()}]
 
