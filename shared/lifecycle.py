@@ -48,6 +48,7 @@ class Lifecycle:
         self.stop = threading.Event()
         self._close_timeout = close_timeout
         self._closers: list[tuple[str, Callable[[], object]]] = []
+        self._failure: BaseException | None = None
 
     def install_signal_handlers(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -58,6 +59,17 @@ class Lifecycle:
             raise KeyboardInterrupt
         # In a thread of its own: the main thread may hold the event's lock at this very moment.
         threading.Thread(target=self.stop.set, name="signal").start()
+
+    def fail(self, error: BaseException) -> None:
+        """From any thread: stop, and end the process as if ``main`` had raised ``error``. The first one
+        counts."""
+        self._failure = self._failure or error
+        self.stop.set()
+
+    def check(self) -> None:
+        """:raises BaseException: what ``fail`` was told."""
+        if self._failure is not None:
+            raise self._failure
 
     def on_close(self, name: str, close: Callable[[], object]) -> None:
         self._closers.append((name, close))
@@ -104,6 +116,7 @@ def run_service(name: str, main: Callable[[Lifecycle], None]) -> int:
     code = EXIT_FAILED
     try:
         main(lifecycle)
+        lifecycle.check()
         code = 0
     except RagError as error:
         print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - logging may not be set up yet

