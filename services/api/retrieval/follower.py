@@ -54,10 +54,10 @@ class ChangeFollower:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="change-follower", daemon=True)
 
-    @property
-    def complete(self) -> bool:
-        """Whether the end of the feed has been reached once."""
-        return self._complete.is_set()
+    def check(self) -> None:
+        """:raises StoreUnavailable: the end of the feed has not been reached yet."""
+        if not self._complete.is_set():
+            raise StoreUnavailable(f"it is being filled: {self._index.passages()} passages so far")
 
     def start(self) -> None:
         self._thread.start()

@@ -12,6 +12,7 @@ from shared.llm.extractive import ExtractiveLLM
 from shared.observability.metrics import ApiMetrics
 from shared.ports import EmbeddedDocument
 from shared.vector_store.memory_store import MemoryStore
+from tests.unit.services.api.retrieval.support import a_retriever
 
 QUESTION = "How many people has the earthquake in Velmora killed?"
 MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -36,10 +37,15 @@ def _put(store: MemoryStore, toll: int, revision: int) -> None:
 
 
 def _ask(store: MemoryStore, meanwhile: Callable[[], object]) -> tuple[Outcome, str, list[int]]:
-    service = AnswerService(
-        store=store, embedder=EMBEDDER, llm=SlowLLM(meanwhile), metrics=ApiMetrics(CollectorRegistry())
-    )
-    answer = service.ask(QUESTION, top_k=5, where=SearchFilter()).answer
+    with a_retriever(store) as retriever:
+        service = AnswerService(
+            store=store,
+            retriever=retriever,
+            embedder=EMBEDDER,
+            llm=SlowLLM(meanwhile),
+            metrics=ApiMetrics(CollectorRegistry()),
+        )
+        answer = service.ask(QUESTION, top_k=5, where=SearchFilter()).answer
     return answer.outcome, answer.text, [citation.revision for citation in answer.citations]
 
 
