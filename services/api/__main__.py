@@ -27,10 +27,10 @@ from shared.clock import SystemClock
 from shared.embedder.factory import build_embedder
 from shared.embedder.micro_batches import MicroBatchingEmbedder
 from shared.lifecycle import Lifecycle, run_service
-from shared.llm.factory import build_llm
+from shared.llm.factory import serve_llm
 from shared.messaging.factory import build_producer, ensure_topics
 from shared.observability.log import configure_logging
-from shared.observability.metrics import ApiMetrics
+from shared.observability.metrics import ApiMetrics, LLMMetrics
 from shared.observability.tracing import configure_tracing
 from shared.resilience.backoff import Backoff
 from shared.resilience.startup import Startup
@@ -71,7 +71,7 @@ def main(lifecycle: Lifecycle) -> None:
     registry = CollectorRegistry()
     metrics = ApiMetrics(registry)
     embedder = MicroBatchingEmbedder(build_embedder(embedding), on_batch=metrics.embedding_batch_size.observe)
-    llm = build_llm(generation)
+    llm = serve_llm(generation, LLMMetrics(registry), clock, lifecycle.fail)
     lifecycle.on_close("llm", llm.close)
     store = StoreToCome()
     lifecycle.on_close("vector store", store.close)

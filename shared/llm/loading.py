@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import threading
 from collections.abc import Callable, Generator
@@ -12,6 +13,8 @@ from shared.errors import LLMLoading
 from shared.ports import LLM, Clock
 from shared.resilience.backoff import Backoff
 from shared.resilience.startup import Startup
+
+log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 30.0
 _CLOSE_SECONDS = 20.0
@@ -120,7 +123,12 @@ class BackgroundLoading:
         backoff = Backoff(0.5, _LONGEST_PAUSE, random.Random())  # noqa: S311 - jitter
         waiting = Startup(self._stop, backoff, self._clock, lambda: None)
         try:
+            began = self._clock.monotonic()
             self._loaded = waiting.wait_for("the language model", self._attempt) is True
+            if self._loaded:
+                log.info(
+                    "language model loaded", extra={"seconds": round(self._clock.monotonic() - began, 1)}
+                )
         except BaseException as error:  # noqa: BLE001 - told to who can end the process
             self._on_failure(error)
 
