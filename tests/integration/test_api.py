@@ -12,13 +12,15 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from shared.domain import epoch_milliseconds
-from shared.events import DocumentEvent, decode_event
+from shared.events import DocumentEvent, decode_event, format_time, parse_time
 from shared.messaging.factory import build_consumer
 from shared.settings import KafkaSettings
 from tests.support.api_process import (
@@ -103,7 +105,7 @@ def test_a_document_is_pushed_found_asked_about_and_deleted(broker: str, tmp_pat
         assert (read["text"], read["chunks"], read["title"]) == (text, 1, "Velmora earthquake")
         answer = api.client.post("/v1/ask", json=question).json()
         assert set(answer) == {
-            "answer", "outcome", "citations", "as_of", "freshness_seconds", "model", "usage",
+            "answer", "outcome", "citations", "as_of", "freshness_seconds", "window", "model", "usage",
             "timings_ms", "trace_id",
         }  # fmt: skip
         assert api.client.get("/v1/stats").json()["documents"] == 1
@@ -137,6 +139,46 @@ def test_writes_of_one_document_in_a_hurry_end_in_their_order(broker: str, tmp_p
 
         wait_until(settled, 60, f"the last write of each document stands (logs in {tmp_path})")
         assert api.client.get("/v1/documents/deleted").status_code == 404
+
+
+def test_a_question_about_the_last_hour_sees_only_what_changed_then(broker: str, tmp_path: Path) -> None:
+    question = "How many people has the earthquake in Velmora killed"
+    with an_api(tmp_path, kafka_settings(broker), API_TIMEZONE="Asia/Tokyo") as api, a_processor(api):
+        now = datetime.now(UTC)
+        for name, toll, age in (("new", 47, timedelta(minutes=5)), ("old", 41, timedelta(hours=2))):
+            body = {
+                "document_id": name,
+                "title": "Velmora earthquake",
+                "text": f"The earthquake in Velmora has killed {toll} people.",
+                "updated_at": format_time(now - age),
+            }
+            assert api.client.post("/v1/documents", json=body).status_code == 202
+
+        def post(path: str, text: str, **more: object) -> dict[str, Any]:
+            response = api.client.post(path, json={"question": text, **more})
+            assert response.status_code == 200, response.text
+            body: dict[str, Any] = response.json()
+            return body
+
+        def found(text: str, **more: object) -> set[str]:
+            return {hit["document_id"] for hit in post("/v1/search", text, **more)["hits"]}
+
+        wait_until(lambda: found(f"{question}?") == {"new", "old"}, 60, f"both are found (logs: {tmp_path})")
+        recent = f"{question} in the last hour?"
+        assert found(recent) == {"new"}
+        assert found(recent, filters={"since": "1d"}) == {"new", "old"}
+
+        answer = post("/v1/ask", recent)
+        assert {citation["document_id"] for citation in answer["citations"]} == {"new"}
+        window = answer["window"]
+        assert (window["until"], window["text"]) == (None, "in the last hour")
+        assert now <= parse_time(window["since"]) + timedelta(hours=1) <= datetime.now(UTC)
+        nothing = post("/v1/ask", f"{question} in the last 2 minutes?")
+        assert nothing["outcome"] == "no_context"
+        assert "that changed since" in nothing["answer"]
+
+        midnight = parse_time(post("/v1/search", "What changed today?")["window"]["since"])
+        assert (midnight.hour, midnight.minute) == (15, 0)  # in Tokyo
 
 
 def test_many_documents_in_one_request_are_all_acknowledged(broker: str, tmp_path: Path) -> None:
