@@ -16,7 +16,7 @@ from services.api.middleware.authentication import AuthenticationMiddleware
 from services.api.middleware.body_limit import BodyLimitMiddleware
 from services.api.middleware.request_context import RequestContextMiddleware
 from services.api.problem import described_problems
-from services.api.routes import documents, questions, stats
+from services.api.routes import chat, documents, questions, stats
 from services.api.routes.operations import operations_router
 from services.api.routes.web import web_router
 
@@ -46,6 +46,7 @@ def create_app(dependencies: Dependencies) -> FastAPI:
         app.include_router(
             module.router, dependencies=schemes, responses=described_problems(401, 413, 422, 503)
         )
+    app.include_router(chat.router, dependencies=schemes)
     app.include_router(operations_router())
     app.include_router(web_router())
     # The one added last is outermost.

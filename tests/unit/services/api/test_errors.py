@@ -22,6 +22,9 @@ GUARDED = [
     ("GET", "/v1/documents/x"),
     ("DELETE", "/v1/documents/x"),
     ("GET", "/v1/stats"),
+    ("POST", "/v1/chat/completions"),
+    ("GET", "/v1/models"),
+    ("GET", "/v1/models/x"),
     ("GET", "/v1/absent"),
     ("PUT", "/v1/ask"),
     ("GET", "/v1"),
@@ -35,12 +38,14 @@ def test_nothing_under_v1_answers_without_a_key(api: Api, method: str, path: str
     response = api.anonymous.request(method, path)
     assert response.status_code == 401
     assert response.headers["www-authenticate"] == "Bearer"
-    assert response.headers["content-type"] == "application/problem+json"
+    openai = path.startswith(("/v1/chat/", "/v1/models"))
+    expected = "application/json" if openai else "application/problem+json"
+    assert response.headers["content-type"] == expected
 
 
 def test_every_v1_route_is_in_the_list_above(api: Api) -> None:
     described = {
-        (method.upper(), path.replace("{document_id}", "x"))
+        (method.upper(), path.replace("{document_id}", "x").replace("{model}", "x"))
         for path, methods in api.client.get("/openapi.json").json()["paths"].items()
         for method in methods
         if path.startswith("/v1")
