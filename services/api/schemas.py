@@ -176,7 +176,7 @@ class TokenEvent(BaseModel):
 
 
 class HitBody(BaseModel):
-    """``score``: cosine similarity, higher is better."""
+    """``score``: in [0, 1], relative to the best possible for this question; higher is better."""
 
     document_id: str
     chunk_id: str
