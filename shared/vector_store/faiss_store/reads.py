@@ -69,9 +69,8 @@ def embeddings(
 
 def _select(connection: sqlite3.Connection, query: str, values: Sequence[str | int]) -> Iterator[Any]:
     """The rows of ``query``, whose braces stand for ``values``."""
-    distinct = list(dict.fromkeys(values))
-    for start in range(0, len(distinct), _VALUES_PER_QUERY):
-        some = distinct[start : start + _VALUES_PER_QUERY]
+    for start in range(0, len(values), _VALUES_PER_QUERY):
+        some = values[start : start + _VALUES_PER_QUERY]
         yield from connection.execute(query.format(",".join("?" * len(some))), some)
 
 

@@ -105,12 +105,13 @@ def put_arguments(item: EmbeddedDocument) -> list[str | bytes | int]:
 
 def decode_stored(document_id: str, reply: Sequence[Any]) -> StoredDocument:
     """From the function ``read``."""
-    version, indexed_at, content, text, fields = reply
+    version, indexed_at, content, text, ordinals, hashes, texts = reply
+    chunks = zip(ordinals.decode().split(",") if ordinals else (), hashes, texts, strict=True)
     return StoredDocument(
         document=decode_document(document_id, version, content, text.decode()),
         chunks=tuple(
             Chunk(document_id, int(ordinal), chunk_text.decode(), content_hash.decode())
-            for ordinal, content_hash, chunk_text in _triples(fields)
+            for ordinal, content_hash, chunk_text in chunks
         ),
         indexed_at=from_epoch_milliseconds(int(indexed_at)),
     )
@@ -147,7 +148,3 @@ def decode_change(entry: Sequence[Any]) -> tuple[int, Change]:
         indexed_at=from_epoch_milliseconds(int(values[b"i"])),
     )
     return int(entry_id.partition(b"-")[0]), change
-
-
-def _triples(fields: Sequence[bytes]) -> list[tuple[bytes, bytes, bytes]]:
-    return list(zip(fields[::3], fields[1::3], fields[2::3], strict=True))

@@ -18,6 +18,7 @@
 -- versions. Lua's numbers would round revisions above 2^53.
 
 local WRITER_SECONDS = 7 * 86400
+local FIELDS_AT_ONCE = 1000  -- a long document has more than Lua's stack has room for
 local BUILD_EF, LINKS = 200, 32  -- links: a third less search effort for the same recall than 16
 
 local function readable(tag)
@@ -303,26 +304,29 @@ local function of_live(tag, ids, look)
   return found
 end
 
-local function chunk_values(key, ordinals, letter)
+local function values_of(key, fields)
   local values = {}
-  for ordinal in string.gmatch(ordinals, '[^,]+') do
-    values[#values + 1] = redis.call('HGET', key, letter .. ordinal)
+  for first = 1, #fields, FIELDS_AT_ONCE do
+    local last = math.min(first + FIELDS_AT_ONCE - 1, #fields)
+    for _, value in ipairs(redis.call('HMGET', key, unpack(fields, first, last))) do
+      values[#values + 1] = value
+    end
   end
   return values
 end
 
--- ARGV: ids. Returns for each {version, indexed_at, content, text, chunks as ordinal, hash, text}, or nil
+local function chunk_values(key, ordinals, letter)
+  local fields = {}
+  for ordinal in string.gmatch(ordinals, '[^,]+') do fields[#fields + 1] = letter .. ordinal end
+  return values_of(key, fields)
+end
+
+-- ARGV: ids. Returns for each {version, indexed_at, content, text, ordinals, hashes, texts}, or nil
 local function read(keys, args)
   return of_live(keys[1], args, function(key, ordinals)
-    local document = redis.call('HMGET', key, 'v', 'i', 'm', 'x')
-    local chunks = {}
-    for ordinal in string.gmatch(ordinals, '[^,]+') do
-      local hash, chunk_text = unpack(redis.call('HMGET', key, 'h' .. ordinal, 't' .. ordinal))
-      chunks[#chunks + 1] = ordinal
-      chunks[#chunks + 1] = hash
-      chunks[#chunks + 1] = chunk_text
-    end
-    document[#document + 1] = chunks
+    local document = redis.call('HMGET', key, 'v', 'i', 'm', 'x', 'c')
+    document[#document + 1] = chunk_values(key, ordinals, 'h')
+    document[#document + 1] = chunk_values(key, ordinals, 't')
     return document
   end)
 end
