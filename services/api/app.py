@@ -9,6 +9,7 @@ from anyio import to_thread
 from fastapi import FastAPI, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
+from services.api.chat.errors import DESCRIBED_ERRORS
 from services.api.dependencies import Dependencies
 from services.api.error_handlers import add_error_handlers
 from services.api.index_metrics import IndexMetrics
@@ -46,7 +47,7 @@ def create_app(dependencies: Dependencies) -> FastAPI:
         app.include_router(
             module.router, dependencies=schemes, responses=described_problems(401, 413, 422, 503)
         )
-    app.include_router(chat.router, dependencies=schemes)
+    app.include_router(chat.router, dependencies=schemes, responses=DESCRIBED_ERRORS)
     app.include_router(operations_router())
     app.include_router(web_router())
     # The one added last is outermost.

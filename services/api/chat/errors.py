@@ -7,6 +7,31 @@ from typing import Any
 
 _TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 _CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded", 503: "service_unavailable"}
+_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+                "trace_id": {"type": "string"},
+            },
+        }
+    },
+}
+DESCRIBED_ERRORS: dict[int | str, dict[str, Any]] = {
+    statuses: {"description": description, "content": {"application/json": {"schema": _SCHEMA}}}
+    for statuses, description in (
+        ("4XX", "What is wrong with the request"),
+        ("5XX", "What is away or failed"),
+    )
+}
+"""For the API's description."""
 
 
 def speaks_openai(path: str) -> bool:

@@ -91,6 +91,9 @@ def test_the_description_covers_the_api_and_its_keys(api: Api) -> None:
         "/v1/documents",
         "/v1/documents/{document_id}",
         "/v1/stats",
+        "/v1/chat/completions",
+        "/v1/models",
+        "/v1/models/{model}",
         "/health/live",
         "/health/ready",
     }
@@ -98,9 +101,15 @@ def test_the_description_covers_the_api_and_its_keys(api: Api) -> None:
     for path, methods in description["paths"].items():
         for method in methods.values():
             assert bool(method.get("security")) == path.startswith("/v1"), path
-            if path.startswith("/v1"):
+            if path.startswith(("/v1/chat", "/v1/models")):
+                assert "422" not in method["responses"]
+                assert set(method["responses"]["4XX"]["content"]) == {"application/json"}
+            elif path.startswith("/v1"):
                 for status in ("401", "422", "503"):
                     assert set(method["responses"][status]["content"]) == {"application/problem+json"}
+    for path in ("/v1/ask", "/v1/chat/completions"):
+        answers = description["paths"][path]["post"]["responses"]["200"]["content"]
+        assert set(answers) == {"application/json", "text/event-stream"}
     body = description["paths"]["/v1/documents"]["post"]["requestBody"]["content"]
     assert set(body) == {"application/json", "application/x-ndjson"}
     assert set(body["application/json"]["schema"]["required"]) == {"document_id", "title", "text"}
