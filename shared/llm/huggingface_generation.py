@@ -11,6 +11,8 @@ from tokenizers.decoders import DecodeStream
 from transformers import GenerationConfig, StoppingCriteria
 from transformers.generation.streamers import BaseStreamer
 
+_BROKEN = "\ufffd"
+
 
 class GreedyGenerator:
     """One generation at a time."""
@@ -61,20 +63,31 @@ class _TextStream(BaseStreamer):
         self._tokenizer = tokenizer
         self._on_text = on_text
         self._stream = DecodeStream(skip_special_tokens=True)
-        self._is_prompt = True
-        self.tokens = 0
+        self._starts = True
+        self._token_ids: list[int] = []
+        self._sent = 0
+
+    @property
+    def tokens(self) -> int:
+        return len(self._token_ids)
 
     def put(self, value: torch.Tensor) -> None:
-        if self._is_prompt:  # what the decoder starts from comes first
-            self._is_prompt = False
+        if self._starts:  # with the prompt, or with what a decoder starts from
+            self._starts = False
             return
         for token_id in value.tolist():
-            self.tokens += 1
-            if text := self._stream.step(self._tokenizer, token_id):
-                self._on_text(text)
+            self._token_ids.append(token_id)
+            self._send(self._stream.step(self._tokenizer, token_id))
 
     def end(self) -> None:
-        """What is left over is a part of a character."""
+        """Whole characters may stand before a broken one that was never completed."""
+        text = self._tokenizer.decode(self._token_ids, skip_special_tokens=True)
+        self._send(text[self._sent :].rstrip(_BROKEN))
+
+    def _send(self, text: str | None) -> None:
+        if text:
+            self._sent += len(text)
+            self._on_text(text)
 
 
 class _Cancelled(StoppingCriteria):

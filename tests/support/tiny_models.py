@@ -102,7 +102,7 @@ def save_scripted_model(folder: Path, prompt: str, answer: str) -> Path:
     tokenizer = _byte_level_tokenizer(["<|endoftext|>"], end="<|endoftext|>")
     first = len(tokenizer(prompt).input_ids) - 1
     script = [*tokenizer(answer).input_ids, tokenizer.eos_token_id]
-    positions = first + len(script)
+    positions = 256
     config = GPT2Config(
         vocab_size=len(tokenizer),
         n_embd=positions,
