@@ -316,6 +316,13 @@ def test_whatever_is_asked(before: str, phrase: str, after: str, now: datetime, 
     assert (since or until or moment) >= moment - timedelta(days=368)
 
 
+def test_a_long_text_is_not_searched_for_times() -> None:
+    assert read_time("What happened in the last hour? " + "x" * 1968, NOW, BERLIN).window is not None
+    assert read_time("What happened in the last hour? " + "x" * 1969, NOW, BERLIN).window is None
+    assert read_time("What happened since Monday?" + " As of today." * 7, NOW, BERLIN).window is not None
+    assert read_time("What happened since Monday?" + " As of today." * 8, NOW, BERLIN).window is None
+
+
 @pytest.mark.parametrize(
     "text",
     [
