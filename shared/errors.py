@@ -6,6 +6,7 @@ RagError
 │   └── StoreMismatch        the store was built with another model or layout: rebuild it
 ├── RetryableError           slow down and try again; never dead-letter
 │   ├── BrokerUnavailable
+│   │   └── RecordsLost      it no longer has what it had acknowledged: send it again
 │   ├── SourceUnavailable    carries how long the source asked us to wait
 │   ├── StoreUnavailable
 │   ├── WritesLost           the store lost what it had taken: read it again and write it again
@@ -45,6 +46,10 @@ class RetryableError(RagError):
 
 class BrokerUnavailable(RetryableError):
     pass
+
+
+class RecordsLost(BrokerUnavailable):
+    """The broker no longer has what it had acknowledged."""
 
 
 class StoreUnavailable(RetryableError):

@@ -15,9 +15,11 @@ from services.producer.pipeline import Parts, Pipeline
 from services.producer.settings import ProducerSettings
 from services.producer.sources.choice import build_client, choose_source, start_position
 from shared.clock import SystemClock
-from shared.errors import BrokerUnavailable
+from shared.errors import BrokerUnavailable, RecordsLost
 from shared.lifecycle import Heartbeat, Lifecycle, run_service
+from shared.messaging.broker_memory import BrokerMemory
 from shared.messaging.factory import build_producer, ensure_topics
+from shared.messaging.topic_ends import TopicEnds
 from shared.observability.health_server import HealthServer
 from shared.observability.log import configure_logging
 from shared.observability.metrics import ProducerMetrics
@@ -61,7 +63,8 @@ def main(lifecycle: Lifecycle) -> None:
     _wait_for_topics(startup, kafka)
     if lifecycle.stop.is_set():
         return
-    producer = build_producer(kafka, "producer")
+    memory = BrokerMemory(kafka.topic)
+    producer = build_producer(kafka, "producer", memory)
     lifecycle.on_close("kafka producer", producer.close)
     environment = Environment(
         settings=settings,
@@ -70,6 +73,8 @@ def main(lifecycle: Lifecycle) -> None:
         stream_client=build_client(settings, live=source.live),
         api_client=build_client(settings, live=source.live, read_timeout=_API_TIMEOUT),
         producer=producer,
+        memory=memory,
+        ends=TopicEnds(kafka, kafka.topic),
         metrics=metrics,
         clock=clock,
     )
@@ -87,7 +92,9 @@ def main(lifecycle: Lifecycle) -> None:
         except BrokerUnavailable as error:
             if lifecycle.stop.is_set():
                 raise
-            log.warning("the broker is away; reading again from the cursor", extra={"error": str(error)})
+            what = "lost records" if isinstance(error, RecordsLost) else "is away"
+            log.warning(f"the broker {what}; reading again from the cursor", extra={"error": str(error)})
+            producer.restart()
             position = parts.tracker.position
             lifecycle.stop.wait(_PAUSE)
             _wait_for_topics(startup, kafka)

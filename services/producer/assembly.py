@@ -13,6 +13,7 @@ from services.producer.cursor import DeliveryTracker
 from services.producer.enrichment.enricher import Enricher, EnrichPolicy
 from services.producer.enrichment.extract import ExtractClient, wikimedia_api
 from services.producer.enrichment.rate_limit import RateLimiter
+from services.producer.loss_watch import LossWatch
 from services.producer.normalizer import MAX_EVENT_BYTES, Normalizer
 from services.producer.pipeline import Parts
 from services.producer.reader import Reader
@@ -22,7 +23,9 @@ from services.producer.settings import ProducerSettings
 from services.producer.sources.choice import Source
 from services.producer.sources.event_stream import EventStream, StreamTuning
 from services.producer.workers import Worker, WorkerPool
+from shared.messaging.broker_memory import BrokerMemory
 from shared.messaging.dead_letter import DeadLetterQueue
+from shared.messaging.topic_ends import TopicEnds
 from shared.observability.metrics import ProducerMetrics
 from shared.ports import Clock, Producer
 from shared.resilience.backoff import Backoff
@@ -37,6 +40,7 @@ _RECONNECT_BASE_SECONDS = 0.5
 _RECONNECT_CAP_SECONDS = 60.0
 _MAX_LAG_SECONDS = 5
 _LINE_OVERHEAD = 64
+_LOSS_WATCH_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Environment:
     stream_client: httpx.Client
     api_client: httpx.Client
     producer: Producer
+    memory: BrokerMemory
+    ends: TopicEnds
     metrics: ProducerMetrics
     clock: Clock
 
@@ -89,7 +95,8 @@ def assemble(environment: Environment, start: Position) -> Parts:
         min(MAX_EVENT_BYTES, line_bytes - _LINE_OVERHEAD),
         halt,
     )
-    return Parts(stream, tracker, sender, workers, pool, reader, halt, abandon)
+    watch = LossWatch(environment.memory, environment.ends.read, _LOSS_WATCH_SECONDS, halt)
+    return Parts(stream, tracker, sender, workers, pool, reader, watch, halt, abandon)
 
 
 def _build_enricher(

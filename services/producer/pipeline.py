@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from services.producer.cursor import DeliveryTracker
 from services.producer.cursor_file import CursorFile
+from services.producer.loss_watch import LossWatch
 from services.producer.reader import Reader
 from services.producer.sender import Sender
 from services.producer.sources.event_stream import EventStream
 from services.producer.supervised_thread import SupervisedThread
 from services.producer.workers import Worker, WorkerPool
-from shared.errors import BrokerUnavailable
+from shared.errors import BrokerUnavailable, RecordsLost
 from shared.ports import Producer
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class Parts:
     workers: list[Worker]
     pool: WorkerPool
     reader: Reader
+    watch: LossWatch
     halt: threading.Event
     abandon: threading.Event
 
@@ -54,13 +56,16 @@ class Pipeline:
         self._workers = [
             SupervisedThread(f"worker-{number}", worker.run) for number, worker in enumerate(parts.workers)
         ]
+        self._watch = SupervisedThread("loss-watch", parts.watch.run)
 
     def run(self, stop: threading.Event) -> None:
         """Until ``stop``; then read no more, drain, flush and save the cursor.
 
         :raises BrokerUnavailable: records were not acknowledged; the cursor stands before them.
+        :raises RecordsLost: some that the cursor has passed are gone; only its rewind brings them back.
         """
-        for thread in (*self._workers, self._reader):
+        threads = (*self._workers, self._reader, self._watch)
+        for thread in threads:
             thread.start()
         try:
             self._supervise(stop)
@@ -69,15 +74,16 @@ class Pipeline:
             self._parts.halt.set()
             self._parts.abandon.set()
             self._parts.stream.interrupt()
-            for thread in (self._reader, *self._workers):
+            for thread in threads:
                 thread.join(_JOIN_SECONDS)
             self._save()
 
     def _supervise(self, stop: threading.Event) -> None:
         next_save = time.monotonic() + _SAVE_SECONDS
         while not stop.wait(_TURN_SECONDS):
-            for thread in (self._reader, *self._workers):
+            for thread in (self._reader, *self._workers, self._watch):
                 thread.check()
+            self._raise_loss()
             self._raise_failure()
             self._beat()
             if time.monotonic() >= next_save:
@@ -110,6 +116,12 @@ class Pipeline:
         failure = self._parts.sender.failure
         if failure is not None:
             raise BrokerUnavailable(f"the broker did not take a record: {failure}") from failure
+
+    def _raise_loss(self) -> None:
+        """Not while stopping: the next start reads from the cursor anyway."""
+        loss = self._parts.watch.memory.loss
+        if loss is not None:
+            raise RecordsLost(loss)
 
     def _save(self) -> None:
         """A cursor that cannot be saved means duplicates after a crash, never loss: say so, go on."""

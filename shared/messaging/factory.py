@@ -7,10 +7,11 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from shared.errors import BrokerUnavailable, ConfigurationError
+from shared.messaging.broker_memory import BrokerMemory
 from shared.messaging.client_config import HEADER_HEADROOM, client_config, describe
 from shared.messaging.kafka_consumer import KafkaConsumer, consumer_config, is_cooperative
 from shared.messaging.kafka_producer import KafkaProducer, producer_config
-from shared.ports import Consumer, Producer
+from shared.ports import Consumer
 from shared.settings import KafkaSettings
 
 _WRONG_SETTING = (
@@ -21,8 +22,10 @@ _WRONG_SETTING = (
 )
 
 
-def build_producer(settings: KafkaSettings, client_id: str) -> Producer:
-    return KafkaProducer(producer_config(settings, client_id), settings.max_message_bytes)
+def build_producer(
+    settings: KafkaSettings, client_id: str, memory: BrokerMemory | None = None
+) -> KafkaProducer:
+    return KafkaProducer(producer_config(settings, client_id), settings.max_message_bytes, memory)
 
 
 def build_consumer(settings: KafkaSettings, client_id: str) -> Consumer:

@@ -12,6 +12,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from shared.errors import BrokerUnavailable, InvalidEvent, InvalidReason
+from shared.messaging.broker_memory import Acknowledged, BrokerMemory
 from shared.messaging.client_config import HEADER_HEADROOM, client_config, describe
 from shared.ports import DeliveryCallback, OutgoingRecord
 from shared.settings import KafkaSettings
@@ -48,9 +49,13 @@ class KafkaProducer:
     calling back with that exception raised. So only ``poll`` is used, which then stops.
     """
 
-    def __init__(self, config: dict[str, Any], max_message_bytes: int) -> None:
+    def __init__(
+        self, config: dict[str, Any], max_message_bytes: int, memory: BrokerMemory | None = None
+    ) -> None:
+        """``memory`` is told what the broker acknowledges."""
         self._config = config
         self._max_message_bytes = max_message_bytes
+        self._memory = memory
         self._session = confluent_kafka.Producer(config)
         self._swap = threading.Lock()
         self._outstanding = 0
@@ -82,6 +87,18 @@ class KafkaProducer:
             self._delivered.wait_for(lambda: not self._outstanding, timeout)
             return self._outstanding
 
+    def restart(self) -> None:
+        """For who sends everything again: what is outstanding fails, and what was acknowledged is forgotten,
+        as the broker may have forgotten it and this session too."""
+        old = self._swap_session()
+        if old is None:
+            self._broken_by = self._broken_by or "it was to be started anew"
+        else:
+            self._abandon(old)
+            self._broken_by = None
+        if self._memory is not None:
+            self._memory.forget()
+
     def close(self) -> None:
         """Stop at once: ``flush`` first. What is outstanding fails with BrokerUnavailable."""
         if self._closed.is_set():
@@ -94,6 +111,8 @@ class KafkaProducer:
 
     def _produce(self, record: OutgoingRecord, on_delivery: DeliveryCallback | None) -> None:
         self._count(1)
+        memory = self._memory
+        acknowledged = memory.sending() if memory is not None and memory.topic == record.topic else None
         try:
             with self._swap:
                 if self._closed.is_set():
@@ -103,7 +122,7 @@ class KafkaProducer:
                     value=record.value,
                     key=record.key,
                     headers=list(record.headers),
-                    on_delivery=self._confirm(on_delivery),
+                    on_delivery=self._confirm(on_delivery, acknowledged),
                 )
         except BaseException:
             self._count(-1)
@@ -128,19 +147,26 @@ class KafkaProducer:
 
     def _renew(self, reason: str) -> None:
         """Where no new session can be made, the next turn tries again."""
-        try:
-            new = confluent_kafka.Producer(self._config)
-        except KafkaException as error:  # the machine has no thread left for it
-            log.warning("no new producer session can be started yet", extra={"error": describe(error)})
+        old = self._swap_session()
+        if old is None:
             return
         log.warning(
             "starting a new producer session: the broker does not take the old one's records",
             extra={"error": reason},
         )
-        with self._swap:
-            old, self._session = self._session, new
         self._abandon(old)
         self._broken_by = None  # set again by what was abandoned
+
+    def _swap_session(self) -> confluent_kafka.Producer | None:
+        """The old one; ``None`` where no new one can be made."""
+        try:
+            new = confluent_kafka.Producer(self._config)
+        except KafkaException as error:  # the machine has no thread left for it
+            log.warning("no new producer session can be started yet", extra={"error": describe(error)})
+            return None
+        with self._swap:
+            old, self._session = self._session, new
+        return old
 
     def _abandon(self, session: confluent_kafka.Producer) -> None:
         session.purge()
@@ -148,9 +174,13 @@ class KafkaProducer:
         while len(session) and (left := deadline - time.monotonic()) > 0:
             self._serve(session, left)
 
-    def _confirm(self, on_delivery: DeliveryCallback | None) -> Callable[[KafkaError | None, Message], None]:
-        def confirm(error: KafkaError | None, _message: Message) -> None:
+    def _confirm(
+        self, on_delivery: DeliveryCallback | None, acknowledged: Acknowledged | None
+    ) -> Callable[[KafkaError | None, Message], None]:
+        def confirm(error: KafkaError | None, message: Message) -> None:
             problem = None if error is None else self._map_error(error)
+            if error is None and acknowledged is not None:
+                acknowledged(message.partition(), message.offset())
             try:
                 if on_delivery is not None:
                     on_delivery(problem)
