@@ -70,6 +70,21 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err == "processor: KAFKA_PARTITIONS=x: must be a number\n"
 
 
+def test_a_failure_in_another_thread_ends_the_process_as_if_main_had_raised_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def main(lifecycle: Lifecycle) -> None:
+        thread = threading.Thread(
+            target=lambda: [lifecycle.fail(ConfigurationError(f"LLM_MODEL={name}")) for name in ("x", "y")]
+        )
+        thread.start()
+        assert lifecycle.stop.wait(60)
+        thread.join()
+
+    assert run_service("api", main) == 2
+    assert capsys.readouterr().err == "api: LLM_MODEL=x\n"
+
+
 def test_a_full_disk_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     def main(_: Lifecycle) -> None:
         raise OSError(28, "No space left on device", "store.sqlite")

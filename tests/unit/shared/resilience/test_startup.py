@@ -4,30 +4,14 @@ import logging
 import random
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 
 from shared.errors import BrokerUnavailable, RagError, StoreDamaged, StoreMismatch, StoreUnavailable
 from shared.resilience.backoff import Backoff
 from shared.resilience.startup import Startup
+from tests.support.hand_clock import HandClock
 from tests.support.processes import wait_until
-
-
-class HandClock:
-    """Stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.seconds, UTC)
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
 
 
 class At:
