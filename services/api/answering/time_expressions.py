@@ -41,7 +41,7 @@ _ROLLING = (
     r"(?P<preposition>(?:in|within|over|during|for|from|throughout)\s+)?(?:of\s+)?"
     # A plural needs its number ("the past years"); "the last minute" is a figure of speech.
     rf"(?:(?:(?:the|these)\s+)?(?:last|past)\s+(?P<length>{NUMBER}[\s-]*{UNIT})"
-    r"|(?:the\s+)?(?:(?:last|past)\s+(?P<hour>hour)|past\s+(?P<past>minute|day|week|month))"
+    r"|(?:the\s+)?(?:(?:last|past)\s+(?P<hour>hour|hr)|past\s+(?P<past>minute|day|week|month))"
     rf"|the\s+last\s+(?P<last>day|week|month)){_END}{_FROM_NOW}"
 )
 _BETWEEN = (
@@ -53,7 +53,7 @@ _RELATED = (
     rf"(?P<point>{POINT}){_END}{_FROM_NOW}"
 )
 _PERIOD = (
-    r"(?:(?:earlier|later?|early)\s+)?(?:(?P<on>on)\s+|(?:in|at|during|from|of)\s+)?"
+    r"(?:(?:earlier|later?|early)\s+)?(?:(?P<on>on)\s+|(?:in|at|over|during|from|of)\s+)?"
     rf"(?P<period>(?!{CLOCK}(?!\s+(?:on\s+)?{DAY})){POINT}){_END}(?!\s+(?:of|was|were|is|are)\b)"
 )
 _EXPRESSION = re.compile(

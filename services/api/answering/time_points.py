@@ -41,7 +41,10 @@ NUMBER = (
 )
 UNIT = r"(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?|(?<=\d)[smhdw])"
 AGO = rf"(?:{NUMBER}[\s-]*{UNIT}\s+ago)"
-_NAMED = r"(?:this\s+(?:morning|afternoon|evening)|tonight|last\s+night|(?:this|last)\s+(?:week|month))"
+_NAMED = (
+    r"(?:this\s+(?:morning|afternoon|evening)|tonight|last\s+night|(?:this|last)\s+(?:week|month)"
+    r"|(?:the|this|last)\s+weekend)"
+)
 POINT = (
     rf"(?:{_NAMED}|{AGO}|{CLOCK}\s+(?:on\s+)?{DAY}"
     rf"|{DAY}(?:\s+(?:in\s+the\s+)?{_PART}\b|,?\s+(?:at\s+)?{CLOCK}|(?!\s+(?:in\s+the\s+)?{_PART}\b))|{CLOCK})"
@@ -130,6 +133,8 @@ def resolve(text: str, now: ZonedDateTime) -> Point:
         return Point(_ago(text.removesuffix(" ago"), now))
     if text.endswith((" week", " month")):
         return Point(_week_or_month(text, now))
+    if text.endswith(" weekend"):
+        return Point(_weekend(text, now))
     if text in {"tonight", "last night"}:
         night = today if text == "tonight" else today.subtract(days=1)
         return Point(day_part(night, "night", now), day=night)
@@ -225,6 +230,14 @@ def _week_or_month(text: str, now: ZonedDateTime) -> Period:
         first = first.subtract(months=1) if month else first.subtract(weeks=1)
     after = first.add(months=1) if month else first.add(weeks=1)
     return Period(at(first, Time(), now), at(after, Time(), now))
+
+
+def _weekend(text: str, now: ZonedDateTime) -> Period:
+    """The latest that has begun; at a weekend, "last weekend" is the one before."""
+    saturday = now.date().add(days=2).start_of("week_mon").subtract(days=2)
+    if text.startswith("last ") and now.date() < saturday.add(days=2):
+        saturday = saturday.subtract(days=7)
+    return Period(at(saturday, Time(), now), at(saturday.add(days=2), Time(), now))
 
 
 def _ago(text: str, now: ZonedDateTime) -> Period:

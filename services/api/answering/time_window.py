@@ -15,7 +15,7 @@ from itertools import islice
 from whenever import Instant, ZonedDateTime
 
 from services.api.answering.time_expressions import Expression, Form, find_expressions
-from services.api.answering.time_points import MONTH
+from services.api.answering.time_points import MONTH, WEEKDAY
 from shared.domain import truncate_to_milliseconds
 
 LONGEST_WINDOW = timedelta(days=62)
@@ -43,7 +43,9 @@ _EVENT = re.compile(
     re.IGNORECASE,
 )
 _PRESENT = re.compile(
-    r"\b(?:is|isn|are|aren|am|do|don|does|doesn|can|could|may|might|must|shall|should|will|would|still"
+    # "Can you tell me what happened" and "Is it true that he resigned" are about the past.
+    r"\b(?:(?:do|can|could|will|would)(?!\s+(?:you|we|anyone)\b)|(?:is|are)(?!\s+(?:it|there)\b)"
+    r"|isn|aren|am|don|does|doesn|may|might|must|shall|should|still"
     r"|exists?|lives?|remains?|stands?|usually|always|every)\b|['’]s\s+(?:the|an?|called|known)\b",
     re.IGNORECASE,
 )
@@ -55,9 +57,10 @@ _YEAR = re.compile(
 _ERA = re.compile(r"\bcentur(?:y|ies)\b|\b(?-i:BCE?|CE)\b", re.IGNORECASE)
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|„[^“”]*[“”]")
 _NOT_RELATIVE = re.compile(r"\b(?:as|even|still|the)\s+$", re.IGNORECASE)
-_NAMES_OF_TIMES = re.compile(
-    rf"(?:mon|tues|wednes|thurs|fri|satur|sun)day|{MONTH}|[ap]\.?m\.?|utc|gmt", re.IGNORECASE
-)
+_OTHER_DAY = rf"(?:on\s+)?(?:last\s+)?(?:{WEEKDAY}|today|yesterday|earlier|later)"
+_LISTED_AFTER = re.compile(rf"\s*(?:,|(?:,\s*)?\b(?:and|or))\s+{_OTHER_DAY}\b", re.IGNORECASE)
+_LISTED_BEFORE = re.compile(rf"\b{_OTHER_DAY}\s*(?:,|(?:,\s*)?\b(?:and|or))\s+$", re.IGNORECASE)
+_NAMES_OF_TIMES = re.compile(rf"{WEEKDAY}|{MONTH}|[ap]\.?m\.?|utc|gmt", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,9 @@ def read_time(question: str, now: datetime, time_zone: str) -> TimedQuestion:
 def _applies(expression: Expression, question: str, now: ZonedDateTime) -> bool:
     rest = _without(question, expression)
     changes = _CHANGE.search(rest) is not None
-    if _is_a_name(expression, question) or _speaks_of_another_time(rest, expression, changes, now):
+    if _is_one_of_several(expression, question) or _is_a_name(expression, question):
+        return False
+    if _speaks_of_another_time(rest, expression, changes, now):
         return False
     if expression.form is Form.ROLLING:
         return True
@@ -132,6 +137,12 @@ def _speaks_of_another_time(rest: str, expression: Expression, changes: bool, no
         return False
     years = {match["year"] for match in _YEAR.finditer(rest)}
     return bool(years - {str(oldest.year), str(now.year)}) or _ERA.search(rest) is not None
+
+
+def _is_one_of_several(expression: Expression, question: str) -> bool:
+    """ "on Monday or Tuesday": one of them alone would be wrong."""
+    before, after = question[: expression.position], question[expression.position + len(expression.text) :]
+    return _LISTED_AFTER.match(after) is not None or _LISTED_BEFORE.search(before) is not None
 
 
 def _is_a_name(expression: Expression, question: str) -> bool:

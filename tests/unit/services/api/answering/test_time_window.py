@@ -66,6 +66,9 @@ def local(window: TimeWindow | None, zone: str = BERLIN) -> tuple[str | None, st
         ("What was edited on 20 November?", "on 20 November", "11-20 00:00", "11-21 00:00"),
         ("Who died on Friday, 20 Nov 2026?", "on Friday, 20 Nov 2026", "11-20 00:00", "11-21 00:00"),
         ("What was edited at 9 am yesterday?", "at 9 am yesterday", "11-22 00:00", "11-23 00:00"),
+        ("What happened over the weekend?", "over the weekend", "11-21 00:00", "11-23 00:00"),
+        ("Can you tell me what happened yesterday?", "yesterday", "11-22 00:00", "11-23 00:00"),
+        ("Is it true that the mayor resigned today?", "today", "11-23 00:00", None),
         # ago
         ("What happened in Velmora an hour ago?", "an hour ago", "11-23 13:00", "11-23 14:00"),
         ("What was edited 30 minutes ago?", "30 minutes ago", "11-23 13:45", "11-23 14:15"),
@@ -170,6 +173,10 @@ def test_a_time_that_counts_from_now(
         "What changed since 25:00?",
         "What changed between 12:00 and 12:00:30?",
         "What changed yesterday or today?",
+        "What changed yesterday, today or in spring?",
+        "Did anything change on Monday or Tuesday?",
+        "What changed on Monday, Tuesday and Wednesday?",
+        "What changed this week or earlier?",
         "What changed since 2026-11-20T10:00:00Z?",
         # no time at all
         "How many people did the Velmora earthquake kill?",
@@ -213,6 +220,12 @@ def test_retrieval_gets_the_question_without_it(question: str, text: str) -> Non
         ("2027-01-01 08:00", "What changed last month?", "12-01 00:00", "01-01 00:00"),
         ("2027-01-02 08:00", "What was edited on 30 December?", "12-30 00:00", "12-31 00:00"),
         ("2027-01-02 08:00", "What changed this week?", "12-28 00:00", None),
+        # the weekend
+        ("2026-11-20 23:59", "What changed over the weekend?", "11-14 00:00", "11-16 00:00"),
+        ("2026-11-21 00:00", "What changed over the weekend?", "11-21 00:00", None),
+        ("2026-11-22 12:00", "What changed this weekend?", "11-21 00:00", None),
+        ("2026-11-22 12:00", "What changed last weekend?", "11-14 00:00", "11-16 00:00"),
+        ("2026-11-23 12:00", "What changed last weekend?", "11-21 00:00", "11-23 00:00"),
         # Sunday ends the week
         ("2026-11-22 12:00", "What changed this week?", "11-16 00:00", None),
         ("2026-11-22 12:00", "What changed since Monday?", "11-16 00:00", None),
@@ -264,7 +277,7 @@ def test_times_have_the_precision_of_the_stores() -> None:
 
 _DAYS = (
     "today yesterday the_day_before_yesterday Monday friday last_Sunday this_week last_month last_night"
-    " 2026-11-01 20_November 31_December Feb_29,_2028 an_hour_ago 3_days_ago 2_months_ago"
+    " the_weekend 2026-11-01 20_November 31_December Feb_29,_2028 an_hour_ago 3_days_ago 2_months_ago"
 ).split()
 _CLOCKS = "noon midnight 0:00 2:30 10:00 23:59 9_am 12_pm 7_a.m. 11_o'clock 5:15_pm_UTC 24:00".split()
 _PARTS = "morning afternoon evening night".split()
