@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import httpx
@@ -13,9 +12,3 @@ def read_events(body: str) -> list[tuple[str, Any]]:
     """(name, JSON data) of each event of a response that has ended; comments are skipped."""
     response = httpx.Response(200, headers={"Content-Type": "text/event-stream"}, content=body.encode())
     return [(event.event, event.json()) for event in EventSource(response).iter_sse()]
-
-
-def next_event(events: Any) -> tuple[str, Any]:
-    """The next of an iterator of events, as ``read_events`` returns them."""
-    event = next(events)
-    return event.event, json.loads(event.data)
