@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry
 from services.api.answering.service import AnswerService
 from services.api.app import create_app
 from services.api.auth import KeyRing
+from services.api.caching.answer_cache import AnswerCache
+from services.api.caching.cached_answers import CachedAnswers
 from services.api.dependencies import Dependencies, Names
 from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
@@ -77,7 +79,9 @@ def main(lifecycle: Lifecycle) -> None:
     lifecycle.on_close("vector store", store.close)
     index = LexicalIndex(storage.data_dir / "api" / "lexical.sqlite")
     lifecycle.on_close("lexical index", index.close)
-    follower = ChangeFollower(store, index)
+    # With a recency prior, what is best changes by waiting.
+    cache = AnswerCache(0 if retrieval.recency_weight else settings.cache_entries, store.embeddings, metrics)
+    follower = ChangeFollower(store, index, [cache.take_in])
     lifecycle.on_close("change follower", follower.close)
     retriever = Retriever(store, index, follower, retrieval.tuning(), clock)
     producer = build_producer(kafka, NAME)
@@ -91,7 +95,12 @@ def main(lifecycle: Lifecycle) -> None:
         Dependencies(
             settings=settings,
             answering=AnswerService(
-                store=store, retriever=retriever, embedder=embedder, llm=llm, metrics=metrics
+                store=store,
+                retriever=retriever,
+                embedder=embedder,
+                llm=llm,
+                metrics=metrics,
+                cached_answers=CachedAnswers(cache, retriever, metrics),
             ),
             store=store,
             publisher=DocumentPublisher(producer, kafka.topic, settings.publish_timeout_seconds, clock),

@@ -131,7 +131,8 @@ class WindowBody(BaseModel):
 
 class AskResponse(BaseModel):
     """``as_of``: the newest event time that the answer takes into account; ``null`` while nothing is
-    indexed. ``freshness_seconds`` is its age."""
+    indexed. ``freshness_seconds`` is its age. ``cached``: given before, and nothing that it rests on has
+    changed, as of now."""
 
     answer: str
     outcome: Outcome
@@ -142,6 +143,7 @@ class AskResponse(BaseModel):
     model: str
     usage: Usage
     timings_ms: dict[str, float]
+    cached: bool
     trace_id: str
 
     @classmethod
@@ -156,6 +158,7 @@ class AskResponse(BaseModel):
             model=result.model,
             usage=Usage(input_tokens=result.input_tokens, output_tokens=result.output_tokens),
             timings_ms=result.timings_ms,
+            cached=result.cached,
             trace_id=current_trace_id(),
         )
 

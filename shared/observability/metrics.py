@@ -16,8 +16,9 @@ _FRESHNESS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
 _STAGE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
-STAGES = ("embed", "retrieve", "weigh", "prompt", "generate", "ground")
+STAGES = ("cache", "embed", "retrieve", "weigh", "prompt", "generate", "ground")
 INGEST_RESULTS = ("indexed", "deleted", "duplicate", "stale", "invalid")
+CACHE_LOOKUPS = ("hit", "miss", "invalidated")
 RETENTION_KINDS = ("purged", "tombstones")
 LLM_STATES = ("loading", "closed", "open", "half_open")
 LLM_FAILURES = ("unavailable", "refused", "loading", "circuit_open", "queue_full", "queue_timeout")
@@ -194,9 +195,18 @@ class ApiMetrics:
             buckets=_BATCH,
             registry=registry,
         )
+        self.cache_lookups = Counter(
+            "rag_answer_cache_lookups_total",
+            "Questions looked up among the kept answers; invalidated: kept, but the index has changed.",
+            ["result"],
+            registry=registry,
+        )
+        for lookup in CACHE_LOOKUPS:
+            self.cache_lookups.labels(lookup)
+        self.cached_answers = Gauge("rag_answer_cache_entries", "Answers kept.", registry=registry)
         self.top_score = Histogram(
             "rag_retrieval_top_score",
-            "Similarity of the best hit.",
+            "Similarity of the best evidence.",
             buckets=tuple(step / 20 for step in range(1, 21)),
             registry=registry,
         )

@@ -19,7 +19,8 @@ class Abandoned(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AskResult:
-    """``as_of``: the newest event time that the answer takes into account. ``timings_ms`` by stage."""
+    """``as_of``: the newest event time that the answer takes into account. ``timings_ms`` by stage.
+    ``cached``: given before, and looked up again; the model was not asked, so there are no tokens."""
 
     answer: Answer
     as_of: datetime | None
@@ -27,6 +28,7 @@ class AskResult:
     input_tokens: int
     output_tokens: int
     timings_ms: dict[str, float]
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,9 @@ from services.api.answering.evidence import Evidence, weigh_evidence
 from services.api.answering.question import Turn, standalone_question
 from services.api.answering.stages import Stages
 from services.api.answering.writing import Draft, Writer, quoted
+from services.api.caching.answer_cache import CachedAnswer
+from services.api.caching.cached_answers import CachedAnswers
+from services.api.matching.interest import Interest
 from services.api.retrieval.retriever import Retriever
 from shared.domain import Answer, Hit, Outcome, SearchFilter, Version
 from shared.observability.metrics import ApiMetrics
@@ -31,9 +34,21 @@ from shared.ports import LLM, Embedder, VectorStore
 class _Finding:
     """``as_of``: everything up to then has been looked at. ``unknown``: the answer without evidence."""
 
+    interest: Interest
+    hits: Sequence[Hit]
     evidence: Sequence[Evidence]
     as_of: datetime | None
     unknown: Answer
+
+    def answered_by(self, answer: Answer) -> CachedAnswer:
+        return CachedAnswer(answer, tuple(self.evidence), tuple(self.hits), self.interest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Final:
+    draft: Draft
+    as_of: datetime | None
+    cached: bool
 
 
 def _never() -> bool:
@@ -51,11 +66,13 @@ class AnswerService:
         embedder: Embedder,
         llm: LLM,
         metrics: ApiMetrics,
+        cached_answers: CachedAnswers,
         max_sentences: int = 1,
     ) -> None:
         self._store = store
         self._retriever = retriever
         self._embedder = embedder
+        self._cached_answers = cached_answers
         self._writer = Writer(llm, metrics, max_sentences)
         self._metrics = metrics
 
@@ -100,19 +117,10 @@ class AnswerService:
         """
         stages, outcome = Stages(self._metrics), "error"
         try:
-            question = standalone_question(question, history)
-            finding = self._find(question, top_k, where, stages)
-            yield Sources(_one_for_each_document(finding.evidence), finding.as_of)
-            transcript, draft = Transcript(), Draft(finding.unknown)
-            with closing(self._drafts(question, finding, stages, is_abandoned)) as drafts:
-                for draft in drafts:
-                    if not self._is_current(draft.answer):
-                        finding = self._find(question, top_k, where, stages)
-                        draft = replace(draft, answer=_without_model(finding, draft.answer.outcome))
-                        break
-                    yield from transcript.pieces(draft.answer)
-            yield from transcript.pieces(draft.answer)
-            outcome = draft.answer.outcome.value
+            final = yield from self._answer(
+                standalone_question(question, history), top_k, where, stages, is_abandoned
+            )
+            outcome = final.draft.answer.outcome.value
         except (Abandoned, GeneratorExit):
             outcome = "abandoned"
             raise
@@ -120,17 +128,44 @@ class AnswerService:
             seconds = stages.observe()
             self._metrics.requests.labels(outcome).inc()
         self._metrics.request_duration.observe(seconds)
-        timings = {**stages.milliseconds, "total": round(seconds * 1000, 3)}
         yield Done(
             AskResult(
-                draft.answer,
-                finding.as_of,
-                self._writer.name,
-                draft.input_tokens,
-                draft.output_tokens,
-                timings,
+                answer=final.draft.answer,
+                as_of=final.as_of,
+                model=self._writer.name,
+                input_tokens=final.draft.input_tokens,
+                output_tokens=final.draft.output_tokens,
+                timings_ms={**stages.milliseconds, "total": round(seconds * 1000, 3)},
+                cached=final.cached,
             )
         )
+
+    def _answer(
+        self, question: str, top_k: int, where: SearchFilter, stages: Stages, is_abandoned: IsAbandoned
+    ) -> Generator[AnswerEvent, None, _Final]:
+        with stages.timed("cache"):
+            as_of = self._store.stats().as_of
+            kept = self._cached_answers.find(question, top_k, where)
+            moment = self._cached_answers.moment
+        if kept is not None and self._is_current(kept.answer):
+            yield Sources(_one_for_each_document(kept.evidence), as_of)
+            yield from Transcript().pieces(kept.answer)
+            return _Final(Draft(kept.answer), as_of, cached=True)
+        finding = self._find(question, top_k, where, stages)
+        yield Sources(_one_for_each_document(finding.evidence), finding.as_of)
+        transcript, draft = Transcript(), Draft(finding.unknown)
+        with closing(self._drafts(question, finding, stages, is_abandoned)) as drafts:
+            for draft in drafts:
+                if not self._is_current(draft.answer):
+                    finding = self._find(question, top_k, where, stages)
+                    draft = replace(draft, answer=_without_model(finding, draft.answer.outcome))
+                    yield from transcript.pieces(draft.answer)
+                    return _Final(draft, finding.as_of, cached=False)
+                yield from transcript.pieces(draft.answer)
+        yield from transcript.pieces(draft.answer)
+        if draft.answer.outcome is not Outcome.DEGRADED:
+            self._cached_answers.keep(question, top_k, where, finding.answered_by(draft.answer), moment)
+        return _Final(draft, finding.as_of, cached=False)
 
     def _drafts(
         self, question: str, finding: _Finding, stages: Stages, is_abandoned: IsAbandoned
@@ -147,11 +182,12 @@ class AnswerService:
             embedding = self._embedder.embed([question])[0]
         with stages.timed("retrieve"):
             hits = self._retriever.retrieve(question, embedding, top_k, where)
-        if hits:
-            self._metrics.top_score.observe(hits[0].score)
         with stages.timed("weigh"):
             evidence = weigh_evidence(question, embedding, hits, self._embedder)
-        return _Finding(evidence, as_of, no_context(where))
+        if evidence:
+            self._metrics.top_score.observe(evidence[0].relevance)
+        interest = Interest.of(question, embedding, where)
+        return _Finding(interest, hits, evidence, as_of, no_context(where))
 
     def _is_current(self, answer: Answer) -> bool:
         """A model may write for seconds: what it was given may be changed or deleted by then."""

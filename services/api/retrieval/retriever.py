@@ -56,6 +56,13 @@ class Retriever:
         self._tuning = tuning
         self._clock = clock
 
+    def catch_up(self) -> bool:
+        """Whether all that was committed before this call has been taken in, here and by the listeners.
+
+        :raises StoreUnavailable: the store cannot be reached.
+        """
+        return self._follower.catch_up(_CATCH_UP_SECONDS)
+
     def retrieve(
         self,
         question: str,
@@ -71,7 +78,7 @@ class Retriever:
 
         :raises StoreUnavailable: the store cannot be reached.
         """
-        self._follower.catch_up(_CATCH_UP_SECONDS)
+        self.catch_up()
         prior = self._prior(recency_weight)
         candidates = max(CANDIDATES, 5 * top_k)
         while True:

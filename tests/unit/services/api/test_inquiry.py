@@ -6,20 +6,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from services.api.answering.question import Turn
-from services.api.answering.service import AnswerService
 from services.api.answering.time_window import TimeWindow
 from services.api.error_handlers import InvalidRequest
 from services.api.filters import Filters
 from services.api.inquiry import Inquiry
 from shared.domain import Outcome, SearchFilter
 from shared.llm.extractive import ExtractiveLLM
-from shared.observability.metrics import ApiMetrics
 from shared.vector_store.memory_store import MemoryStore
+from tests.support.answering import answering
 from tests.unit.services.api.conftest import NOW, Api
-from tests.unit.services.api.retrieval.support import EMBEDDER, a_document, a_retriever, put
+from tests.unit.services.api.retrieval.support import EMBEDDER, a_document, put
 
 HOUR_AGO = NOW - timedelta(hours=1)
 
@@ -90,15 +88,8 @@ def answer(question: str) -> tuple[Outcome, str, list[str]]:
     for name, toll, age in (("new", 47, timedelta(minutes=5)), ("old", 41, timedelta(hours=3))):
         text = f"The earthquake in Velmora has killed {toll} people."
         put(store, a_document(name, text, title="Velmora earthquake", updated_at=NOW - age))
-    with a_retriever(store) as retriever:
-        service = AnswerService(
-            store=store,
-            retriever=retriever,
-            embedder=EMBEDDER,
-            llm=ExtractiveLLM(),
-            metrics=ApiMetrics(CollectorRegistry()),
-        )
-        result = read(question).ask(service, lambda: False)
+    with answering(store, ExtractiveLLM()) as bench:
+        result = read(question).ask(bench.service, lambda: False)
     return (
         result.answer.outcome,
         result.answer.text,

@@ -37,6 +37,7 @@ def test_an_answer_in_full(api: Api) -> None:
         "model": "extractive",
         "usage": {"input_tokens": 11, "output_tokens": 5},
         "timings_ms": {"embed": 1.5, "total": 9.25},
+        "cached": False,
     }
     assert response.headers["cache-control"] == "no-store"
     assert api.answering.asked == [

@@ -3,20 +3,15 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 
-from prometheus_client import CollectorRegistry
-
-from services.api.answering.service import AnswerService
 from shared.domain import Chunk, Document, Outcome, Prompt, SearchFilter, Version
-from shared.embedder.hashing import HashingEmbedder
 from shared.llm.extractive import ExtractiveLLM
-from shared.observability.metrics import ApiMetrics
 from shared.ports import EmbeddedDocument
 from shared.vector_store.memory_store import MemoryStore
-from tests.unit.services.api.retrieval.support import a_retriever
+from tests.support.answering import answering
+from tests.unit.services.api.retrieval.support import EMBEDDER
 
 QUESTION = "How many people has the earthquake in Velmora killed?"
 MOMENT = datetime(2026, 11, 22, tzinfo=UTC)
-EMBEDDER = HashingEmbedder()
 
 
 class SlowLLM(ExtractiveLLM):
@@ -37,15 +32,8 @@ def _put(store: MemoryStore, toll: int, revision: int) -> None:
 
 
 def _ask(store: MemoryStore, meanwhile: Callable[[], object]) -> tuple[Outcome, str, list[int]]:
-    with a_retriever(store) as retriever:
-        service = AnswerService(
-            store=store,
-            retriever=retriever,
-            embedder=EMBEDDER,
-            llm=SlowLLM(meanwhile),
-            metrics=ApiMetrics(CollectorRegistry()),
-        )
-        answer = service.ask(QUESTION, top_k=5, where=SearchFilter()).answer
+    with answering(store, SlowLLM(meanwhile)) as bench:
+        answer = bench.service.ask(QUESTION, top_k=5, where=SearchFilter()).answer
     return answer.outcome, answer.text, [citation.revision for citation in answer.citations]
 
 

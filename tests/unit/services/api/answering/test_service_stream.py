@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from services.api.answering.events import Abandoned, AnswerEvent, AskResult, Done, Piece, Sources
-from services.api.answering.service import AnswerService
-from services.api.retrieval.retriever import Retriever
 from shared.domain import Chunk, Document, Outcome, Prompt, SearchFilter, Version
 from shared.embedder.hashing import HashingEmbedder
 from shared.errors import LLMUnavailable
 from shared.llm.extractive import ExtractiveLLM
-from shared.observability.metrics import ApiMetrics
 from shared.ports import EmbeddedDocument
 from shared.vector_store.memory_store import MemoryStore
-from tests.unit.services.api.retrieval.support import a_retriever
+from tests.support.answering import answering
 
 QUESTION = "What has the earthquake in Velmora done to people?"
 KILLED = "The earthquake in Velmora has killed 41 people."
@@ -49,19 +46,14 @@ class ScriptedLLM(ExtractiveLLM):
 class Scene:
     """A store with one page of two sentences, and a model that follows ``script``."""
 
-    def __init__(self, store: MemoryStore, retriever: Retriever, script: Deltas, max_sentences: int) -> None:
-        self.store = store
+    def __init__(self, stack: ExitStack, script: Deltas, max_sentences: int) -> None:
+        self.store = MemoryStore()
         self.put(KILLED, HURT, revision=1)
         self.llm = ScriptedLLM(script)
-        self.registry = CollectorRegistry()
-        self.service = AnswerService(
-            store=store,
-            retriever=retriever,
-            embedder=EMBEDDER,
-            llm=self.llm,
-            metrics=ApiMetrics(self.registry),
-            max_sentences=max_sentences,
+        bench = stack.enter_context(
+            answering(self.store, self.llm, cache_entries=0, max_sentences=max_sentences)
         )
+        self.registry, self.service = bench.registry, bench.service
 
     def put(self, *texts: str, revision: int) -> None:
         document = Document("w:1", "wikimedia", "Velmora", " ".join(texts), "", revision, MOMENT)
@@ -82,12 +74,11 @@ MakeScene = Callable[..., Scene]
 
 @pytest.fixture
 def make_scene() -> Iterator[MakeScene]:
-    """``make_scene(script, max_sentences)``, once for each test."""
-    store = MemoryStore()
-    with a_retriever(store) as retriever:
+    """``make_scene(script, max_sentences)``."""
+    with ExitStack() as stack:
 
         def make(script: Deltas, max_sentences: int = 3) -> Scene:
-            return Scene(store, retriever, script, max_sentences)
+            return Scene(stack, script, max_sentences)
 
         yield make
 

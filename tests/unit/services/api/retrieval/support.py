@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from services.api.retrieval.follower import ChangeFollower
-from services.api.retrieval.lexical_index import LexicalIndex
-from services.api.retrieval.retriever import Retriever, Tuning
 from services.processor.chunker import Chunker
 from shared.domain import AttributeValue, Document, StoredDocument, Version
 from shared.embedder.hashing import HashingEmbedder
@@ -71,14 +65,6 @@ class FixedClock:
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-
-
-@contextmanager
-def a_retriever(store: VectorStore) -> Iterator[Retriever]:
-    """As the API makes one, with its index in a folder of its own."""
-    tuning = Tuning(dense_weight=0.5, recency_weight=0.0, recency_half_life=timedelta(days=1))
-    with TemporaryDirectory() as folder, closing(LexicalIndex(Path(folder) / "lexical.sqlite")) as index:
-        yield Retriever(store, index, ChangeFollower(store, index), tuning, FixedClock())
 
 
 def numbered(words: Sequence[str]) -> str:

@@ -1,0 +1,1 @@
+"""Answers that are given again as long as nothing has changed that they rest on."""

@@ -1,0 +1,1 @@
+"""Which questions a change of the index may concern."""

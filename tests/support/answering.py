@@ -1,0 +1,57 @@
+"""An answering service as the API makes one, over a store in memory and an embedder without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from prometheus_client import CollectorRegistry
+
+from services.api.answering.service import AnswerService
+from services.api.caching.answer_cache import AnswerCache
+from services.api.caching.cached_answers import CachedAnswers
+from services.api.retrieval.follower import ChangeFollower
+from services.api.retrieval.lexical_index import LexicalIndex
+from services.api.retrieval.retriever import Retriever, Tuning
+from shared.observability.metrics import ApiMetrics
+from shared.ports import LLM, VectorStore
+from tests.unit.services.api.retrieval.support import EMBEDDER, FixedClock
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringBench:
+    service: AnswerService
+    cache: AnswerCache
+    retriever: Retriever
+    registry: CollectorRegistry
+    metrics: ApiMetrics
+
+    def lookups(self, result: str) -> float:
+        return self.registry.get_sample_value("rag_answer_cache_lookups_total", {"result": result}) or 0.0
+
+
+@contextmanager
+def answering(
+    store: VectorStore, llm: LLM, *, cache_entries: int = 10, max_sentences: int = 1
+) -> Iterator[AnsweringBench]:
+    registry = CollectorRegistry()
+    metrics = ApiMetrics(registry)
+    cache = AnswerCache(cache_entries, store.embeddings, metrics)
+    tuning = Tuning(dense_weight=0.5, recency_weight=0.0, recency_half_life=timedelta(days=1))
+    with TemporaryDirectory() as folder, closing(LexicalIndex(Path(folder) / "lexical.sqlite")) as index:
+        follower = ChangeFollower(store, index, [cache.take_in])
+        retriever = Retriever(store, index, follower, tuning, FixedClock())
+        service = AnswerService(
+            store=store,
+            retriever=retriever,
+            embedder=EMBEDDER,
+            llm=llm,
+            metrics=metrics,
+            cached_answers=CachedAnswers(cache, retriever, metrics),
+            max_sentences=max_sentences,
+        )
+        yield AnsweringBench(service, cache, retriever, registry, metrics)
