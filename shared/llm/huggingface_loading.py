@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.errors import ConfigurationError, ModelMissing
+from shared.errors import ConfigurationError, LLMUnavailable, ModelMissing
 
 DEFAULT_MODEL = "google/flan-t5-small"
 _TRAINED_LENGTH_OF_T5 = 512  # its positions are relative: the configuration need not name a limit
 _LENGTH_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len")
 _UNSET_IN_TOKENIZER = 10**9
+_FIRST_SERVER_ERROR = 500
 _TRUE = frozenset(("1", "on", "yes", "true"))
 
 
@@ -38,6 +39,7 @@ def load_model(model: str, device: str, limit: int, threads: int) -> LoadedModel
 
     :raises ModelMissing: there is no such model, or it cannot be used.
     :raises ConfigurationError: the packages are not installed, or there is no such device.
+    :raises LLMUnavailable: it is not in the cache, and the hub cannot be reached.
     """
     torch, transformers = _import_libraries()
     chosen = _choose_device(torch, device)
@@ -59,16 +61,21 @@ def load_model(model: str, device: str, limit: int, threads: int) -> LoadedModel
             output_loading_info=True,
             **options,
         )
+        loaded = loaded.to(chosen).eval()
     except Exception as error:
         # Which types a damaged file raises differs from model to model.
-        raise _missing(model, str(error) or type(error).__name__) from error
+        if not _is_offline() and _may_pass(error):
+            raise LLMUnavailable(
+                f"LLM_MODEL={model} is not in the cache, and the hub does not answer ({_first_line(error)})"
+            ) from error
+        raise _missing(model, _first_line(error)) from error
     if absent := sorted(found["missing_keys"]):
         raise _missing(model, f"its weights lack {absent[0]}; is it a model that generates text?")
     if not tokenizer.is_fast:
         raise _missing(model, "it has no tokenizer.json")
     return LoadedModel(
         name=Path(model).resolve().name if Path(model).is_dir() else model,
-        model=loaded.to(chosen).eval(),
+        model=loaded,
         tokenizer=tokenizer,
         is_seq2seq=is_seq2seq,
         window=min(limit, _trained_length(config, tokenizer, is_seq2seq, limit)),
@@ -78,19 +85,22 @@ def load_model(model: str, device: str, limit: int, threads: int) -> LoadedModel
 def _import_libraries() -> tuple[Any, Any]:
     # Read when the libraries are imported.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else a service of the hub is asked to convert
     try:
+        import huggingface_hub
+        import jinja2  # noqa: F401 - for chat templates
         import torch
         import transformers
-        from transformers.utils import logging
     except ImportError as error:
         raise ConfigurationError(
             f"LLM=huggingface: the package {error.name} is not installed; run "
             f"pip install -c constraints.txt '.[huggingface]', or set LLM=llamacpp or LLM=extractive"
         ) from None
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    huggingface_hub.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     return torch, transformers
 
 
@@ -119,16 +129,28 @@ def _trained_length(config: Any, tokenizer: Any, is_seq2seq: bool, limit: int) -
     return min(lengths, default=_TRAINED_LENGTH_OF_T5 if is_seq2seq else limit)
 
 
+def _may_pass(error: BaseException | None) -> bool:
+    """The network is away, or the hub is in trouble."""
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    while error is not None:
+        if isinstance(error, LocalEntryNotFoundError):
+            return True
+        if isinstance(error, HfHubHTTPError):
+            return error.response.status_code >= _FIRST_SERVER_ERROR
+        error = error.__cause__
+    return False
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().partition("\n")[0]
+
+
 def _missing(model: str, why: str) -> ModelMissing:
     cure = (
         "name a folder with a model in safetensors that generates text, or set LLM=llamacpp or LLM=extractive"
     )
-    if Path(model).is_dir():
-        reason = why.strip().partition("\n")[0]
-    elif _is_offline():
-        reason = "HF_HUB_OFFLINE=1, and the cache of the hub has no such model, or not all of it"
+    if not Path(model).is_dir() and _is_offline():
+        why = "HF_HUB_OFFLINE=1, and the cache of the hub has no such model, or not all of it"
         cure = f"set HF_HUB_OFFLINE=0 to fetch it, {cure}"
-    else:
-        reason = why.strip().partition("\n")[0]
-        cure = f"correct the name, wait for the network, {cure}"
-    return ModelMissing(f"LLM_MODEL={model}: cannot be loaded ({reason}); {cure}")
+    return ModelMissing(f"LLM_MODEL={model}: cannot be loaded ({why}); {cure}")
