@@ -15,6 +15,7 @@ from services.api.auth import KeyRing
 from services.api.caching.answer_cache import AnswerCache
 from services.api.caching.cached_answers import CachedAnswers
 from services.api.dependencies import Dependencies, Names
+from services.api.news import NewsAnswering
 from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
 from services.api.retrieval.follower import ChangeFollower
@@ -94,13 +95,19 @@ def main(lifecycle: Lifecycle) -> None:
     app = create_app(
         Dependencies(
             settings=settings,
-            answering=AnswerService(
+            answering=NewsAnswering(
+                AnswerService(
+                    store=store,
+                    retriever=retriever,
+                    embedder=embedder,
+                    llm=llm,
+                    metrics=metrics,
+                    cached_answers=CachedAnswers(cache, retriever, metrics),
+                ),
                 store=store,
                 retriever=retriever,
-                embedder=embedder,
-                llm=llm,
                 metrics=metrics,
-                cached_answers=CachedAnswers(cache, retriever, metrics),
+                model=llm.name,
             ),
             store=store,
             publisher=DocumentPublisher(producer, kafka.topic, settings.publish_timeout_seconds, clock),

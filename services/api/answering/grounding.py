@@ -56,9 +56,9 @@ def _pointed_at(generated: str, question: str, usable: Sequence[Evidence]) -> Ev
     return max(usable, key=lambda item: len(added & frozenset(terms(item.text))))
 
 
-def quote(evidence: Sequence[Evidence]) -> GroundedAnswer:
+def quote(evidence: Sequence[Evidence], at_most: int = 1) -> GroundedAnswer:
     """The strongest evidence, verbatim."""
-    return _assemble([(None, evidence[0])], 0)
+    return _assemble([(None, item) for item in evidence[:at_most]], 0)
 
 
 def _assemble(parts: Sequence[tuple[str | None, Evidence]], replaced: int) -> GroundedAnswer:

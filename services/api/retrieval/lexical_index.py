@@ -20,13 +20,14 @@ from services.api.retrieval.passages import DocumentPassage, passages_of
 from shared.domain import SearchFilter, StoredDocument, epoch_milliseconds, from_epoch_milliseconds
 from shared.text import terms
 
-FORMAT = 1
+FORMAT = 2
 _SCHEMA = """
     CREATE TABLE passages (
         id INTEGER PRIMARY KEY, document_id TEXT NOT NULL, first INTEGER NOT NULL,
         wiki, namespace, source TEXT NOT NULL, bot INTEGER NOT NULL, updated_at INTEGER NOT NULL
     );
     CREATE INDEX passages_of_document ON passages (document_id);
+    CREATE INDEX documents_by_time ON passages (updated_at) WHERE first = 0;
     CREATE VIRTUAL TABLE bags USING fts5(terms, tokenize = "unicode61 remove_diacritics 2");
     CREATE TABLE feed (cursor TEXT);
     INSERT INTO feed VALUES (NULL);
@@ -100,6 +101,19 @@ class LexicalIndex:
                 LexicalHit(document_id, first, from_epoch_milliseconds(updated_at), score)
                 for document_id, first, updated_at, score in rows
             ]
+
+    def newest(self, limit: int, where: SearchFilter) -> list[str]:
+        """The ids of the ``limit`` documents that changed last and satisfy ``where``, newest first."""
+        condition, values = _condition(where)
+        with self._reader() as connection:
+            rows = connection.execute(
+                f"""
+                SELECT document_id FROM passages
+                WHERE first = 0 {condition} ORDER BY updated_at DESC, id DESC LIMIT ?
+                """,  # noqa: S608 - the conditions are constants, the values are bound
+                [*values, limit],
+            )
+            return [document_id for (document_id,) in rows]
 
     def passages(self) -> int:
         with self._reader() as connection:

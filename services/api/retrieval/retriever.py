@@ -89,6 +89,19 @@ class Retriever:
                 return diversified(hits, top_k)
             candidates *= 4  # a few long documents took all places
 
+    def newest(self, limit: int, where: SearchFilter) -> list[Hit]:
+        """The first passage of each of the ``limit`` documents that changed last, newest first, of score 1.
+
+        What is returned was live and current after the call began, whatever the index said.
+
+        :raises StoreUnavailable: the store cannot be reached.
+        """
+        self.catch_up()
+        stored = self._store.get_many(self._index.newest(limit + _SPARE, where))
+        current = [item for item in stored.values() if where.matches(item.document)]
+        current.sort(key=lambda item: item.document.updated_at, reverse=True)
+        return [_hit(item, passage, (), 1.0) for item in current[:limit] for passage in passages_of(item)[:1]]
+
     def _prior(self, weight: float | None) -> _Prior:
         tuning = self._tuning
         recency = RecencyPrior(tuning.recency_weight if weight is None else weight, tuning.recency_half_life)

@@ -1,0 +1,128 @@
+"""Questions for nothing but what is new ("What happened in the last hour?"): the newest changes, quoted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Sequence
+from contextlib import closing
+
+from services.api.answering.abstaining import no_context
+from services.api.answering.events import AnswerEvent, AskResult, Done, IsAbandoned, Piece, Sources
+from services.api.answering.evidence import Evidence
+from services.api.answering.grounding import quote
+from services.api.answering.question import Turn, standalone_question
+from services.api.answering.stages import Stages
+from services.api.dependencies import Answering
+from services.api.retrieval.retriever import Retriever
+from shared.domain import Answer, Hit, Outcome, SearchFilter
+from shared.observability.metrics import ApiMetrics
+from shared.ports import VectorStore
+from shared.text import sentence_spans, terms
+
+MAX_QUOTES = 5
+
+_GENERIC = frozenset(
+    terms(
+        "happen occur going went change edit update revision revise new news headline development page"
+        " article document find anything something everything thing summarize summary recap digest overview"
+        " show please know within made there"
+    )
+)
+_NOT_WHAT = re.compile(r"\b(?:how|why|where|when|who|whom|whose)\b", re.IGNORECASE)
+
+
+def asks_for_news(question: str, where: SearchFilter) -> bool:
+    """It has a window, and no subject: what is most similar to "What happened?" is not what happened."""
+    if (where.since is None and where.until is None) or _NOT_WHAT.search(question):
+        return False
+    wanted = terms(question)
+    return bool(wanted) and _GENERIC.issuperset(wanted)
+
+
+class NewsAnswering:
+    """Answers such questions itself, without a model, and hands on all others; as safe for threads as
+    ``answering``. ``model``: its name."""
+
+    def __init__(
+        self,
+        answering: Answering,
+        *,
+        store: VectorStore,
+        retriever: Retriever,
+        metrics: ApiMetrics,
+        model: str,
+    ) -> None:
+        self._answering = answering
+        self._store = store
+        self._retriever = retriever
+        self._metrics = metrics
+        self._model = model
+
+    def search(self, question: str, *, top_k: int, where: SearchFilter) -> list[Hit]:
+        """See ``AnswerService``; the newest changes first, where the question asks for no more."""
+        if asks_for_news(question, where):
+            return self._retriever.newest(top_k, where)
+        return self._answering.search(question, top_k=top_k, where=where)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        top_k: int,
+        where: SearchFilter,
+        history: Sequence[Turn] = (),
+        is_abandoned: IsAbandoned,
+    ) -> AskResult:
+        """See ``AnswerService``."""
+        with closing(
+            self.stream(question, top_k=top_k, where=where, history=history, is_abandoned=is_abandoned)
+        ) as events:
+            return next(event.result for event in events if isinstance(event, Done))
+
+    def stream(
+        self,
+        question: str,
+        *,
+        top_k: int,
+        where: SearchFilter,
+        history: Sequence[Turn] = (),
+        is_abandoned: IsAbandoned,
+    ) -> Generator[AnswerEvent, None, None]:
+        """See ``AnswerService``."""
+        if asks_for_news(standalone_question(question, history), where):
+            yield from self._news(min(top_k, MAX_QUOTES), where)
+        else:
+            yield from self._answering.stream(
+                question, top_k=top_k, where=where, history=history, is_abandoned=is_abandoned
+            )
+
+    def _news(self, limit: int, where: SearchFilter) -> Generator[AnswerEvent, None, None]:
+        stages, outcome = Stages(self._metrics), "error"
+        try:
+            as_of = self._store.stats().as_of
+            with stages.timed("retrieve"):
+                evidence = _first_sentences(self._retriever.newest(limit, where))
+            answer = _quoted(evidence) if evidence else no_context(where)
+            outcome = answer.outcome.value
+            yield Sources(evidence, as_of)
+            yield Piece(answer.text, answer.citations)
+        except GeneratorExit:
+            outcome = "abandoned"
+            raise
+        finally:
+            seconds = stages.observe()
+            self._metrics.requests.labels(outcome).inc()
+        self._metrics.request_duration.observe(seconds)
+        timings = {**stages.milliseconds, "total": round(seconds * 1000, 3)}
+        yield Done(AskResult(answer, as_of, self._model, 0, 0, timings))
+
+
+def _first_sentences(hits: Sequence[Hit]) -> tuple[Evidence, ...]:
+    """Of each page."""
+    first = ((hit, next(iter(sentence_spans(hit.text)), None)) for hit in hits)
+    return tuple(Evidence(hit, span, 1.0, 1.0, True) for hit, span in first if span is not None)
+
+
+def _quoted(evidence: Sequence[Evidence]) -> Answer:
+    grounded = quote(evidence, len(evidence))
+    return Answer(grounded.text, Outcome.ANSWERED, grounded.citations)
