@@ -14,23 +14,39 @@ const byId = (id) => document.getElementById(id);
 const page = {
   keyForm: byId("key-form"), key: byId("key"), keyProblem: byId("key-problem"), forgetKey: byId("forget-key"),
   askForm: byId("ask-form"), question: byId("question"), ask: byId("ask"), since: byId("since"),
-  excludeBots: byId("exclude-bots"), result: byId("result"), outcome: byId("outcome"), asOf: byId("as-of"),
-  answer: byId("answer"), sourcesPart: byId("sources-part"), sources: byId("sources"),
+  excludeBots: byId("exclude-bots"), stop: byId("stop"), result: byId("result"), outcome: byId("outcome"),
+  asOf: byId("as-of"), answer: byId("answer"), sourcesPart: byId("sources-part"),
+  sourcesTitle: byId("sources-title"), sources: byId("sources"), window: byId("window"),
   details: byId("details"), pulse: byId("pulse"), stats: byId("stats"),
 };
 
 class KeyRefused extends Error {}
 
-async function call(path, body) {
+async function send(path, body, signal) {
   const headers = { Authorization: `Bearer ${sessionStorage.getItem(KEY_NAME) ?? ""}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const response = await fetch(path, {
-    method: body === undefined ? "GET" : "POST", headers, body: body && JSON.stringify(body),
+    method: body === undefined ? "GET" : "POST", headers, body: body && JSON.stringify(body), signal,
   });
   if (response.status === 401) throw new KeyRefused("This key is not valid.");
-  const json = await response.json();
-  if (!response.ok) throw new Error(json.detail ?? `The API answered ${response.status}.`);
-  return json;
+  if (!response.ok) throw new Error((await response.json()).detail ?? `The API answered ${response.status}.`);
+  return response;
+}
+
+// What EventSource would do, which can neither POST nor send a key.
+async function* readEvents(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let received = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const frames = (received + value).split("\n\n");
+    received = frames.pop();
+    for (const frame of frames) {
+      const fields = new Map(frame.split("\n").map((line) => line.split(/: (.*)/s, 2)));
+      if (fields.has("data")) yield { name: fields.get("event"), data: JSON.parse(fields.get("data")) };
+    }
+  }
 }
 
 function element(tag, properties = {}, ...children) {
@@ -75,41 +91,97 @@ function answerParts(text, citations) {
   });
 }
 
-function sourceItem(citation) {
-  const when = element("time", { dateTime: citation.updated_at, title: clockTime(citation.updated_at) },
-    age(citation.age_seconds));
-  return element("li", { id: `source-${citation.marker}`, tabIndex: -1 },
-    element("span", { className: "number", textContent: `[${citation.marker}]` }),
+function sourceItem(source) {
+  const when = element("time", { dateTime: source.updated_at, title: clockTime(source.updated_at) },
+    age(source.age_seconds));
+  const numbered = source.marker !== undefined;
+  const item = element("li", {},
+    element("span", { className: "number", textContent: numbered ? `[${source.marker}]` : "" }),
     element("div", {},
-      element("div", {}, title(citation), " · ", when),
-      element("blockquote", { textContent: citation.quote })));
+      element("div", {}, title(source), " · ", when),
+      element("blockquote", { textContent: source.quote })));
+  if (numbered) Object.assign(item, { id: `source-${source.marker}`, tabIndex: -1 });
+  return item;
 }
 
-function showStatus(kind, label) {
+function showStatus(kind, label, note = "") {
   page.result.hidden = false;
   page.outcome.className = `badge ${kind}`;
   page.outcome.textContent = label;
+  page.asOf.textContent = note;
+}
+
+function showSources(heading, sources) {
+  page.sourcesTitle.textContent = heading;
+  page.sources.replaceChildren(...sources.map(sourceItem));
+  page.sourcesPart.hidden = sources.length === 0;
+}
+
+function showText(text, citations) {
+  page.answer.replaceChildren(...answerParts(text, citations));
+}
+
+function showWindow(window) {
+  page.window.hidden = !window;
+  if (!window) return;
+  const from = window.since ? ` from ${clockTime(window.since)}` : "";
+  const to = window.until ? ` to ${clockTime(window.until)}` : "";
+  page.window.textContent = `Only what changed${from}${to}${window.text ? ` (“${window.text}”)` : ""}`;
 }
 
 function showAnswer(answer) {
-  showStatus(answer.outcome, OUTCOMES[answer.outcome] ?? answer.outcome);
-  page.asOf.textContent = answer.as_of === null
+  showStatus(answer.outcome, OUTCOMES[answer.outcome] ?? answer.outcome, answer.as_of === null
     ? "Nothing is indexed yet"
-    : `As of ${clockTime(answer.as_of)}, ${age(answer.freshness_seconds)}`;
-  page.answer.replaceChildren(...answerParts(answer.answer, answer.citations));
-  page.sources.replaceChildren(...answer.citations.map(sourceItem));
-  page.sourcesPart.hidden = answer.citations.length === 0;
+    : `As of ${clockTime(answer.as_of)}, ${age(answer.freshness_seconds)}`);
+  showText(answer.answer, answer.citations);
+  showSources("Sources", answer.citations);
+  showWindow(answer.window);
   const { input_tokens: input, output_tokens: output } = answer.usage;
   const seconds = ((answer.timings_ms.total ?? 0) / 1000).toFixed(2);
-  page.details.textContent = `${answer.model} · ${seconds} s · ${input} + ${output} tokens · trace ${answer.trace_id}`;
+  const model = answer.cached ? `${answer.model}, from the cache` : answer.model;
+  page.details.textContent = `${model} · ${seconds} s · ${input} + ${output} tokens · trace ${answer.trace_id}`;
+}
+
+// The pieces are shown as they come; the whole answer at the end wins, should a source have changed meanwhile.
+async function showStream(response) {
+  let text = "";
+  const citations = [];
+  for await (const { name, data } of readEvents(response)) {
+    if (name === "sources") {
+      const count = data.sources.length;
+      showStatus("reading", "Reading", `${count} ${count === 1 ? "page" : "pages"} found`);
+      showSources("Found", data.sources);
+      showWindow(data.window);
+    } else if (name === "token") {
+      text += data.text;
+      citations.push(...data.citations);
+      showText(text, citations);
+      if (data.citations.length > 0) showSources("Sources", citations);
+    } else if (name === "done") {
+      showAnswer(data);
+      return;
+    } else if (name === "error") {
+      throw new Error(data.detail);
+    }
+  }
+  throw new Error("The connection ended before the answer did.");
+}
+
+function clearAnswer() {
+  showText("", []);
+  showSources("Sources", []);
+  showWindow(null);
+  page.details.textContent = "";
 }
 
 function showFailure(error) {
+  clearAnswer();
   showStatus("failed", "Failed");
-  page.asOf.textContent = "";
   page.answer.textContent = error.message;
-  page.sourcesPart.hidden = true;
-  page.details.textContent = "";
+}
+
+function showStopped() {
+  if (sessionStorage.getItem(KEY_NAME) !== null) showStatus("", "Stopped");
 }
 
 function askForKey(problem = "") {
@@ -130,26 +202,37 @@ function showForms() {
   }
 }
 
+let asking = null;
+
 async function ask() {
   const filters = { exclude_bots: page.excludeBots.checked };
   if (page.since.value) filters.since = page.since.value;
-  page.ask.disabled = true;
-  page.result.setAttribute("aria-busy", "true");
+  asking = new AbortController();
+  setBusy(true);
+  clearAnswer();
+  showStatus("reading", "Searching");
   try {
-    showAnswer(await call("/v1/ask", { question: page.question.value, filters }));
+    const body = { question: page.question.value, filters, stream: true };
+    await showStream(await send("/v1/ask", body, asking.signal));
   } catch (error) {
-    if (error instanceof KeyRefused) askForKey(error.message);
+    if (error.name === "AbortError") showStopped();
+    else if (error instanceof KeyRefused) askForKey(error.message);
     else showFailure(error);
   } finally {
-    page.ask.disabled = false;
-    page.result.setAttribute("aria-busy", "false");
+    setBusy(false);
   }
+}
+
+function setBusy(busy) {
+  page.ask.disabled = busy;
+  page.stop.hidden = !busy;
+  page.answer.setAttribute("aria-busy", String(busy));
 }
 
 async function refreshStats() {
   if (sessionStorage.getItem(KEY_NAME) === null || document.hidden) return;
   try {
-    const stats = await call("/v1/stats");
+    const stats = await (await send("/v1/stats")).json();
     const fresh = stats.as_of === null ? "nothing indexed yet" : `newest ${age(stats.freshness_seconds)}`;
     page.stats.textContent = `${stats.documents.toLocaleString()} documents · `
       + `${stats.chunks.toLocaleString()} passages · ${fresh} · ${stats.llm}`;
@@ -178,7 +261,8 @@ page.question.addEventListener("keydown", (event) => {
   event.preventDefault();
   if (!page.ask.disabled) page.askForm.requestSubmit();
 });
-page.forgetKey.addEventListener("click", () => askForKey());
+page.stop.addEventListener("click", () => { asking.abort(); page.question.focus(); });
+page.forgetKey.addEventListener("click", () => { asking?.abort(); askForKey(); });
 
 showForms();
 refreshStats();

@@ -77,6 +77,14 @@ def test_the_script_never_inserts_html(api: Api) -> None:
         assert way not in script
 
 
+def test_what_is_streamed_is_announced(api: Api) -> None:
+    """The status at once, the text when it is whole; the script marks it as busy until then."""
+    page = api.anonymous.get("/").text
+    assert re.search(r'<div class="status" role="status">', page)
+    assert re.search(r'<p id="answer" aria-live="polite"[^>]* aria-busy="false">', page)
+    assert 'setAttribute("aria-busy"' in api.anonymous.get("/assets/app.js").text
+
+
 def test_pages_answer_head_too(api: Api) -> None:
     response = api.anonymous.head("/")
     assert response.status_code == 200
