@@ -1,4 +1,4 @@
-"""Durations as people write them: ``500ms``, ``5s``, ``10m``, ``2h``, ``7d``."""
+"""Durations as people write them: ``500ms``, ``5s``, ``10m``, ``2h``, ``7d``; ages as people read them."""
 
 from __future__ import annotations
 
@@ -26,3 +26,13 @@ def parse_duration(text: str) -> timedelta:
     if number > timedelta(days=3650) / unit:
         raise ValueError("at most ten years")
     return number * unit
+
+
+def describe_age(age: timedelta) -> str:
+    """``just now``, ``1 minute ago``, ``3 hours ago``, ``2 years ago``: the largest unit, rounded down."""
+    seconds = int(age.total_seconds())
+    for unit, size in (("year", 31_557_600), ("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"

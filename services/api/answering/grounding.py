@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from services.api.answering.evidence import Evidence
 from services.api.answering.question import expected_kind, offers
 from services.api.answering.support import supports
+from services.api.answering.untrusted import without_markers
 from shared.domain import Citation
 from shared.text import sentences, terms
 
@@ -78,7 +79,7 @@ def _assemble(parts: Sequence[tuple[str | None, Evidence]], replaced: int) -> Gr
 
 def _with_marker(sentence: str | None, source: Evidence, marker: int) -> str:
     if sentence is None:
-        return f"“{source.text}” [{marker}]"
+        return f"“{without_markers(source.text)}” [{marker}]"
     end = len(sentence.rstrip(".!?"))
     return f"{sentence[:end]} [{marker}]{sentence[end:]}"
 

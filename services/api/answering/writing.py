@@ -5,36 +5,39 @@ from __future__ import annotations
 import logging
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.api.answering.events import Abandoned, IsAbandoned
 from services.api.answering.evidence import Evidence
 from services.api.answering.generation import statements
 from services.api.answering.grounding import GroundedAnswer, ground, quote
-from services.api.answering.prompt import build_prompt, select_passages
+from services.api.answering.prompt import NOT_ASKED, PassageUse, build_prompt, select_passages
 from services.api.answering.stages import Stages
+from shared.clock import SystemClock
 from shared.domain import Answer, Outcome
 from shared.errors import LLMUnavailable
 from shared.observability.metrics import ApiMetrics
-from shared.ports import LLM
+from shared.ports import LLM, Clock
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The answer so far, and what it has cost. The tokens are the model's."""
+    """The answer so far, and what it has cost. The tokens are the model's; ``passages``: what it read."""
 
     answer: Answer
     input_tokens: int = 0
     output_tokens: int = 0
+    passages: PassageUse = NOT_ASKED
 
 
 class Writer:
     """Safe to call from several threads."""
 
-    def __init__(self, llm: LLM, metrics: ApiMetrics, max_sentences: int) -> None:
-        """``max_sentences``: the most that the model may say."""
+    def __init__(self, llm: LLM, metrics: ApiMetrics, max_sentences: int, clock: Clock | None = None) -> None:
+        """``max_sentences``: the most that the model may say. ``clock``: how old passages are, by it."""
+        self._clock = clock or SystemClock()
         self._llm = llm
         self._metrics = metrics
         self._max_sentences = max_sentences
@@ -72,15 +75,17 @@ class Writer:
             yield Draft(quoted(evidence, outcome))
         elif grounded.quoted or outcome is Outcome.DEGRADED:
             answer = Answer(grounded.text, outcome, grounded.citations)
-            yield Draft(answer, draft.input_tokens, draft.output_tokens)
+            yield replace(draft, answer=answer)
 
     def _drafts(
         self, question: str, evidence: Sequence[Evidence], stages: Stages, is_abandoned: IsAbandoned
     ) -> Generator[tuple[Draft, GroundedAnswer], None, None]:
         with stages.timed("prompt"):
+            selected = select_passages(evidence)
             prompt = build_prompt(
-                question, select_passages(evidence), self._llm.context_tokens, self._llm.count_tokens
+                question, selected, self._llm.context_tokens, self._llm.count_tokens, self._clock.now()
             )
+            passages = PassageUse.of(evidence, selected, prompt)
             input_tokens = self._llm.count_tokens(prompt.system + prompt.user)
         with closing(self._llm.stream(prompt)) as deltas:
             spoken = statements(_until_abandoned(deltas, is_abandoned), self._max_sentences)
@@ -89,7 +94,7 @@ class Writer:
                     grounded = ground(said, question, evidence)
                 log.debug("grounded", extra={"generated": said, "replaced": grounded.replaced})
                 answer = Answer(grounded.text, Outcome.ANSWERED, grounded.citations)
-                yield Draft(answer, input_tokens, self._llm.count_tokens(said)), grounded
+                yield Draft(answer, input_tokens, self._llm.count_tokens(said), passages), grounded
 
 
 def quoted(evidence: Sequence[Evidence], outcome: Outcome) -> Answer:
