@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.api.answering.question import AnswerKind, Subject, expected_kind, offers, subject
+from services.api.answering.untrusted import eligible_spans, with_safe_title
 from shared.domain import Hit
-from shared.text import Span, normalise_word, sentence_spans, terms
+from shared.text import Span, normalise_word, terms
 
 if TYPE_CHECKING:
     from shared.ports import Embedder, Embedding
@@ -61,7 +62,8 @@ def weigh_evidence(
     """The sufficient evidence, strongest first; empty means: do not answer."""
     # A word that the model's vocabulary does not hold as a whole is rare.
     about = subject(question, lambda word: embedder.count_tokens([word])[0] > 1)
-    candidates = _candidates(question, [hit for hit in hits if _is_about(about, hit)])
+    about_it = [hit for hit in map(with_safe_title, hits) if _is_about(about, hit)]
+    candidates = _candidates(question, about_it)
     if not candidates:
         return []
     relevances = embedder.embed([f"{hit.title}: {span.of(hit.text)}" for hit, span, _ in candidates]) @ (
@@ -93,7 +95,7 @@ def _candidates(question: str, hits: Sequence[Hit]) -> list[tuple[Hit, Span, flo
     found = []
     for hit in hits:
         title_terms = frozenset(terms(hit.title))
-        for span in sentence_spans(hit.text):
+        for span in eligible_spans(hit.text):
             present = title_terms | frozenset(terms(span.of(hit.text)))
             found.append((hit, span, len(wanted & present) / max(1, len(wanted))))
     found.sort(key=lambda candidate: -(candidate[2] + candidate[0].score))
