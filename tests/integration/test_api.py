@@ -106,7 +106,7 @@ def test_a_document_is_pushed_found_asked_about_and_deleted(broker: str, tmp_pat
         answer = api.client.post("/v1/ask", json=question).json()
         assert set(answer) == {
             "answer", "outcome", "citations", "as_of", "freshness_seconds", "window", "model", "usage",
-            "timings_ms", "trace_id",
+            "timings_ms", "cached", "trace_id",
         }  # fmt: skip
         assert api.client.get("/v1/stats").json()["documents"] == 1
 
@@ -173,6 +173,8 @@ def test_a_question_about_the_last_hour_sees_only_what_changed_then(broker: str,
         window = answer["window"]
         assert (window["until"], window["text"]) == (None, "in the last hour")
         assert now <= parse_time(window["since"]) + timedelta(hours=1) <= datetime.now(UTC)
+        news = post("/v1/ask", "What happened in the last hour?")
+        assert news["answer"] == "“The earthquake in Velmora has killed 47 people.” [1]"
         nothing = post("/v1/ask", f"{question} in the last 2 minutes?")
         assert nothing["outcome"] == "no_context"
         assert "that changed since" in nothing["answer"]
