@@ -12,12 +12,13 @@ from services.api.answering.evidence import Evidence
 from services.api.answering.grounding import quote
 from services.api.answering.question import Turn, standalone_question
 from services.api.answering.stages import Stages
+from services.api.answering.untrusted import eligible_spans
 from services.api.dependencies import Answering
 from services.api.retrieval.retriever import Retriever
 from shared.domain import Answer, Hit, Outcome, SearchFilter
 from shared.observability.metrics import ApiMetrics
 from shared.ports import VectorStore
-from shared.text import sentence_spans, terms
+from shared.text import terms
 
 MAX_QUOTES = 5
 
@@ -118,8 +119,8 @@ class NewsAnswering:
 
 
 def _first_sentences(hits: Sequence[Hit]) -> tuple[Evidence, ...]:
-    """Of each page."""
-    first = ((hit, next(iter(sentence_spans(hit.text)), None)) for hit in hits)
+    """Of each page; what may not be evidence is passed over."""
+    first = ((hit, next(iter(eligible_spans(hit.text)), None)) for hit in hits)
     return tuple(Evidence(hit, span, 1.0, 1.0, True) for hit, span in first if span is not None)
 
 
