@@ -112,7 +112,8 @@ class EmbedderSettings(EnvironmentSettings):
 
 
 class LLMSettings(EnvironmentSettings):
-    """``timeout_seconds`` bounds a whole answer, ``silence_seconds`` the wait for its first and for each
+    """``max_sentences`` is the most that an answer may have: a small model says nothing of use after the
+    first. ``timeout_seconds`` bounds a whole answer, ``silence_seconds`` the wait for its first and for each
     further piece. ``max_concurrent`` answers are written at once (``None``: one in this process, four by a
     server), ``max_queue`` more may wait, each ``queue_seconds`` at most. An attempt that failed before the
     first piece is repeated up to ``retries`` times, as long as that takes no more than ``retry_seconds``.
@@ -126,6 +127,7 @@ class LLMSettings(EnvironmentSettings):
     model: str | None = None
     """``None`` or empty: the adapter's own default."""
     context_tokens: int = Field(default=2048, ge=512)
+    max_sentences: int = Field(default=1, ge=1, le=10)
     timeout_seconds: float = Field(default=60.0, gt=0, le=3600)
     silence_seconds: float = Field(default=30.0, gt=0, le=3600)
     threads: int = Field(default=2, ge=1)

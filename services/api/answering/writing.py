@@ -14,7 +14,7 @@ from services.api.answering.grounding import GroundedAnswer, ground, quote
 from services.api.answering.prompt import NOT_ASKED, PassageUse, build_prompt, select_passages
 from services.api.answering.stages import Stages
 from shared.clock import SystemClock
-from shared.domain import Answer, Outcome
+from shared.domain import Answer, Outcome, TokenUsage
 from shared.errors import LLMUnavailable
 from shared.observability.metrics import ApiMetrics
 from shared.ports import LLM, Clock
@@ -83,18 +83,25 @@ class Writer:
         with stages.timed("prompt"):
             selected = select_passages(evidence)
             prompt = build_prompt(
-                question, selected, self._llm.context_tokens, self._llm.count_tokens, self._clock.now()
+                question,
+                selected,
+                self._llm.context_tokens,
+                self._llm.count_tokens,
+                self._clock.now(),
+                self._max_sentences,
             )
             passages = PassageUse.of(evidence, selected, prompt)
             input_tokens = self._llm.count_tokens(prompt.system + prompt.user)
+        reading = _Reading(is_abandoned)
         with closing(self._llm.stream(prompt)) as deltas:
-            spoken = statements(_until_abandoned(deltas, is_abandoned), self._max_sentences)
+            spoken = statements(reading.of(deltas), self._max_sentences)
             for said in stages.each("generate", spoken):
                 with stages.timed("ground"):
                     grounded = ground(said, question, evidence)
                 log.debug("grounded", extra={"generated": said, "replaced": grounded.replaced})
                 answer = Answer(grounded.text, Outcome.ANSWERED, grounded.citations)
-                yield Draft(answer, input_tokens, self._llm.count_tokens(said), passages), grounded
+                usage = reading.usage or TokenUsage(input_tokens, self._llm.count_tokens(said))
+                yield Draft(answer, usage.input_tokens, usage.output_tokens, passages), grounded
 
 
 def quoted(evidence: Sequence[Evidence], outcome: Outcome) -> Answer:
@@ -103,10 +110,20 @@ def quoted(evidence: Sequence[Evidence], outcome: Outcome) -> Answer:
     return Answer(grounded.text, outcome, grounded.citations)
 
 
-def _until_abandoned(deltas: Iterator[str], is_abandoned: IsAbandoned) -> Iterator[str]:
-    while not is_abandoned():
-        delta = next(deltas, None)
-        if delta is None:
-            return
-        yield delta
-    raise Abandoned
+class _Reading:
+    """Of a model's stream, up to its end or until nobody waits for it any more. ``usage``: what the model
+    says at the end, if it does and if it was read that far."""
+
+    def __init__(self, is_abandoned: IsAbandoned) -> None:
+        self._is_abandoned = is_abandoned
+        self.usage: TokenUsage | None = None
+
+    def of(self, deltas: Generator[str, None, TokenUsage | None]) -> Iterator[str]:
+        while not self._is_abandoned():
+            try:
+                delta = next(deltas)
+            except StopIteration as end:
+                self.usage = end.value
+                return
+            yield delta
+        raise Abandoned

@@ -141,3 +141,11 @@ def test_tokens_are_only_counted_where_bytes_do_not_tell() -> None:
     assert counted == []
     build_prompt("q?", selected, 420, lambda text: counted.append(text) or 1)  # type: ignore[func-returns-value]
     assert counted
+
+
+def test_an_answer_of_more_sentences_has_more_room_but_leaves_some_to_the_passages() -> None:
+    passages = select_passages([evidence_of(a_hit("It killed 47."))])
+    three = build_prompt("q?", passages, 2048, _count, sentences=3)
+    assert "at most 3 short sentences" in three.system
+    assert three.max_output_tokens == 3 * MAX_OUTPUT_TOKENS
+    assert build_prompt("q?", passages, 512, _count, sentences=10).max_output_tokens == 128

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.api.answering.events import Abandoned, AnswerEvent, AskResult, Done, Piece, Sources
-from shared.domain import Chunk, Document, Outcome, Prompt, SearchFilter, Version
+from shared.domain import Chunk, Document, Outcome, Prompt, SearchFilter, TokenUsage, Version
 from shared.embedder.hashing import HashingEmbedder
 from shared.errors import LLMUnavailable
 from shared.llm.extractive import ExtractiveLLM
@@ -32,13 +32,19 @@ class ScriptedLLM(ExtractiveLLM):
 
     def __init__(self, script: Deltas) -> None:
         self._script = script
-        self.asked = 0
+        self.prompts: list[Prompt] = []
         self.closed = 0
+        self.usage: TokenUsage | None = None
 
-    def stream(self, prompt: Prompt) -> Generator[str, None, None]:
-        self.asked += 1
+    @property
+    def asked(self) -> int:
+        return len(self.prompts)
+
+    def stream(self, prompt: Prompt) -> Generator[str, None, TokenUsage | None]:
+        self.prompts.append(prompt)
         try:
             yield from self._script()
+            return self.usage
         finally:
             self.closed += 1
 
@@ -155,6 +161,24 @@ def test_the_model_may_say_no_more_than_it_is_let(make_scene: MakeScene) -> None
         "The earthquake in Velmora has killed 41 people [1]."
     ]
     assert scene.llm.closed == 1
+
+
+def test_the_model_is_told_how_much_it_may_say(make_scene: MakeScene) -> None:
+    scene = make_scene(said(KILLED), max_sentences=2)
+    list(scene.stream())
+    assert "at most 2 short sentences" in scene.llm.prompts[0].system
+
+
+def test_tokens_are_counted_by_the_model_where_it_says(make_scene: MakeScene) -> None:
+    scene = make_scene(said(KILLED))
+    counted = result_of(list(scene.stream()))
+    assert (counted.input_tokens, counted.output_tokens) == (
+        scene.llm.count_tokens(scene.llm.prompts[0].system + scene.llm.prompts[0].user),
+        scene.llm.count_tokens(KILLED),
+    )
+    scene.llm.usage = TokenUsage(1234, 56)
+    told = result_of(list(scene.stream()))
+    assert (told.input_tokens, told.output_tokens) == (1234, 56)
 
 
 @pytest.mark.parametrize("script", [said(), said("  "), said("41"), said(MADE_UP), said(KILLED)])
