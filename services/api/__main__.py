@@ -102,6 +102,7 @@ def main(lifecycle: Lifecycle) -> None:
                     embedder=embedder,
                     llm=llm,
                     metrics=metrics,
+                    max_sentences=generation.max_sentences,
                     cached_answers=CachedAnswers(cache, retriever, metrics),
                 ),
                 store=store,
