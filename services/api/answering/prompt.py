@@ -19,7 +19,7 @@ from shared.text import sentence_spans, terms
 
 MAX_PASSAGES = 2
 MAX_OUTPUT_TOKENS = 80
-"""For each sentence of the answer; those of several, together, at most ``_SHARE_OF_OUTPUT`` of the context."""
+"""For each sentence of the answer; several have at most ``_SHARE_OF_OUTPUT`` of the context together."""
 _SHARE_OF_OUTPUT = 0.25
 _MARGIN_BELOW_BEST = 0.25
 _TEMPLATE_TOKENS = 64
