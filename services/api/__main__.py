@@ -26,6 +26,7 @@ from services.api.server import ApiServer, bind
 from services.api.settings import ApiSettings, check_event_limit
 from services.api.store_to_come import StoreToCome
 from services.api.versions import VersionLedger
+from services.api.watching.board import Limits, WatchBoard
 from shared.clock import SystemClock
 from shared.embedder.factory import build_embedder
 from shared.embedder.micro_batches import MicroBatchingEmbedder
@@ -82,7 +83,14 @@ def main(lifecycle: Lifecycle) -> None:
     lifecycle.on_close("lexical index", index.close)
     # With a recency prior, what is best changes by waiting.
     cache = AnswerCache(0 if retrieval.recency_weight else settings.cache_entries, store.embeddings, metrics)
-    follower = ChangeFollower(store, index, [cache.take_in])
+    board = WatchBoard(
+        store,
+        embedder,
+        lambda: follower.reached(),
+        Limits(settings.watches, settings.watches_per_key),
+        metrics,
+    )
+    follower = ChangeFollower(store, index, [cache.take_in, board.take_in])
     lifecycle.on_close("change follower", follower.close)
     retriever = Retriever(store, index, follower, retrieval.tuning(), clock)
     producer = build_producer(kafka, NAME)
@@ -113,6 +121,7 @@ def main(lifecycle: Lifecycle) -> None:
             store=store,
             publisher=DocumentPublisher(producer, kafka.topic, settings.publish_timeout_seconds, clock),
             versions=VersionLedger(clock),
+            watches=board,
             readiness=Readiness(
                 {
                     # The first search loads what the store keeps in memory, so that no user waits for it.
@@ -137,7 +146,10 @@ def main(lifecycle: Lifecycle) -> None:
         extra={"host": settings.host, "port": settings.port, "embedder": embedder.name, "llm": llm.name},
     )
     server = ApiServer(app, listener, settings)
+    board.start()
     server.start(lifecycle)
+    # Before the server: it waits for open streams to end.
+    lifecycle.on_close("watches", board.close)
     opened = Startup(lifecycle.stop, _new_backoff(), clock, server.check).wait_for(
         "the vector store",
         lambda: open_vector_store(storage, embedder_name=embedder.name, dimension=embedder.dimension),

@@ -17,7 +17,7 @@ from services.api.middleware.authentication import AuthenticationMiddleware
 from services.api.middleware.body_limit import BodyLimitMiddleware
 from services.api.middleware.request_context import RequestContextMiddleware
 from services.api.problem import described_problems
-from services.api.routes import chat, documents, questions, stats
+from services.api.routes import chat, documents, questions, stats, watch
 from services.api.routes.operations import operations_router
 from services.api.routes.web import web_router
 
@@ -43,7 +43,7 @@ def create_app(dependencies: Dependencies) -> FastAPI:
         Security(HTTPBearer(auto_error=False)),
         Security(APIKeyHeader(name="X-API-Key", auto_error=False)),
     ]
-    for module in (questions, documents, stats):
+    for module in (questions, documents, stats, watch):
         app.include_router(
             module.router, dependencies=schemes, responses=described_problems(401, 413, 422, 503)
         )

@@ -17,6 +17,7 @@ from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
 from services.api.settings import ApiSettings
 from services.api.versions import VersionLedger
+from services.api.watching.board import Deliver, Watch
 from shared.domain import Hit, SearchFilter
 from shared.observability.metrics import ApiMetrics
 from shared.ports import Clock, VectorStore
@@ -48,6 +49,16 @@ class Answering(Protocol):
     def search(self, question: str, *, top_k: int, where: SearchFilter) -> list[Hit]: ...
 
 
+class Watches(Protocol):
+    """What ``WatchBoard`` does; see there."""
+
+    def add(
+        self, owner: bytes, text: str, where: SearchFilter, resume_at: str | None, deliver: Deliver
+    ) -> Watch: ...
+
+    def remove(self, watch: Watch) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """Which adapters run, for people to see."""
@@ -67,6 +78,7 @@ class Dependencies:
     store: VectorStore
     publisher: DocumentPublisher
     versions: VersionLedger
+    watches: Watches
     readiness: Readiness
     names: Names
     keys: KeyRing

@@ -42,7 +42,7 @@ class Inquiry:
 
         :raises InvalidRequest: nothing could match.
         """
-        where = _search_filter(filters, now)
+        where = search_filter(filters, now)
         timed = _read_with_history(question, history, now, time_zone)
         if where.since is None and where.until is None:
             window = timed.window
@@ -82,7 +82,8 @@ def _read_with_history(
     return timed
 
 
-def _search_filter(filters: Filters, now: datetime) -> SearchFilter:
+def search_filter(filters: Filters, now: datetime) -> SearchFilter:
+    """:raises InvalidRequest: nothing could match."""
     try:
         return filters.to_search_filter(now)
     except ValueError as error:

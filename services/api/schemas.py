@@ -24,27 +24,27 @@ Timestamp = Annotated[
 """RFC 3339, UTC, milliseconds."""
 
 
-def _not_blank(text: str) -> str:
+def not_blank(text: str) -> str:
     stripped = text.strip()
     if not stripped:
         raise ValueError("must not be blank")
     return stripped
 
 
-class _Request(BaseModel):
+class StrictRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class TurnBody(_Request):
+class TurnBody(StrictRequest):
     role: Literal["user", "assistant"]
-    content: Annotated[str, AfterValidator(_not_blank)] = Field(max_length=8000)
+    content: Annotated[str, AfterValidator(not_blank)] = Field(max_length=8000)
 
     def to_turn(self) -> Turn:
         return Turn(self.role, self.content)
 
 
-class SearchRequest(_Request):
-    question: Annotated[str, AfterValidator(_not_blank)] = Field(
+class SearchRequest(StrictRequest):
+    question: Annotated[str, AfterValidator(not_blank)] = Field(
         min_length=1, max_length=2000, examples=["What happened in the last hour?"]
     )
     top_k: int = Field(default=5, ge=1, le=20)

@@ -18,9 +18,11 @@ _EVENT_OVERHEAD = 4096
 class ApiSettings(EnvironmentSettings):
     """``max_event_bytes`` is the processor's limit, which the API must not promise beyond. ``threads``
     bounds the requests that are worked on at once; ``cache_entries`` the answers that are kept for repeated
-    questions; ``publish_timeout_seconds`` how long a write waits for the broker before it is answered with
-    503; ``shutdown_seconds`` how long requests under way may take once the process is told to stop;
-    ``timezone``, an IANA name, whose days and clock questions mean."""
+    questions; ``watches`` and ``watches_per_key`` the standing questions at a time.
+
+    ``publish_timeout_seconds``: how long a write waits for the broker before it is answered with 503;
+    ``shutdown_seconds``: how long requests under way may take once the process is told to stop;
+    ``timezone``, an IANA name: whose days and clock questions mean."""
 
     model_config = SettingsConfigDict(env_prefix="API_")
 
@@ -33,6 +35,8 @@ class ApiSettings(EnvironmentSettings):
     )
     threads: int = Field(default=32, ge=1, le=1024)
     cache_entries: int = Field(default=1_000, ge=0, le=1_000_000)
+    watches: int = Field(default=100, ge=0, le=10_000)
+    watches_per_key: int = Field(default=10, ge=0, le=10_000)
     publish_timeout_seconds: float = Field(default=10.0, gt=0, le=300)
     shutdown_seconds: int = Field(default=15, ge=1, le=20)
     timezone: str = "UTC"

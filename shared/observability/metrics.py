@@ -204,6 +204,10 @@ class ApiMetrics:
         for lookup in CACHE_LOOKUPS:
             self.cache_lookups.labels(lookup)
         self.cached_answers = Gauge("rag_answer_cache_entries", "Answers kept.", registry=registry)
+        self.watches = Gauge("rag_watches", "Standing questions.", registry=registry)
+        self.watch_events = Counter(
+            "rag_watch_events_total", "Evidence that standing questions were told of.", registry=registry
+        )
         self.top_score = Histogram(
             "rag_retrieval_top_score",
             "Similarity of the best evidence.",

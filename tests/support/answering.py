@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,9 +17,12 @@ from services.api.caching.cached_answers import CachedAnswers
 from services.api.retrieval.follower import ChangeFollower
 from services.api.retrieval.lexical_index import LexicalIndex
 from services.api.retrieval.retriever import Retriever, Tuning
+from services.api.watching.board import Limits, WatchBoard
 from shared.observability.metrics import ApiMetrics
 from shared.ports import LLM, VectorStore
 from tests.unit.services.api.retrieval.support import EMBEDDER, FixedClock
+
+WATCH_LIMITS = Limits(total=4, per_owner=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class AnsweringBench:
     retriever: Retriever
     registry: CollectorRegistry
     metrics: ApiMetrics
+    follower: ChangeFollower
+    board: WatchBoard
 
     def lookups(self, result: str) -> float:
         return self.registry.get_sample_value("rag_answer_cache_lookups_total", {"result": result}) or 0.0
@@ -38,12 +43,19 @@ class AnsweringBench:
 def answering(
     store: VectorStore, llm: LLM, *, cache_entries: int = 10, max_sentences: int = 1
 ) -> Iterator[AnsweringBench]:
+    """Nothing but questions makes it follow the store, until ``follower`` is started."""
     registry = CollectorRegistry()
     metrics = ApiMetrics(registry)
     cache = AnswerCache(cache_entries, store.embeddings, metrics)
     tuning = Tuning(dense_weight=0.5, recency_weight=0.0, recency_half_life=timedelta(days=1))
-    with TemporaryDirectory() as folder, closing(LexicalIndex(Path(folder) / "lexical.sqlite")) as index:
-        follower = ChangeFollower(store, index, [cache.take_in])
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        index = stack.enter_context(closing(LexicalIndex(folder / "lexical.sqlite")))
+        board = WatchBoard(store, EMBEDDER, lambda: follower.reached(), WATCH_LIMITS, metrics)
+        board.start()
+        stack.callback(board.close)
+        follower = ChangeFollower(store, index, [cache.take_in, board.take_in])
+        stack.callback(follower.close)
         retriever = Retriever(store, index, follower, tuning, FixedClock())
         service = AnswerService(
             store=store,
@@ -54,4 +66,4 @@ def answering(
             cached_answers=CachedAnswers(cache, retriever, metrics),
             max_sentences=max_sentences,
         )
-        yield AnsweringBench(service, cache, retriever, registry, metrics)
+        yield AnsweringBench(service, cache, retriever, registry, metrics, follower, board)

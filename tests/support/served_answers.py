@@ -12,7 +12,6 @@ from pathlib import Path
 
 import uvicorn
 from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp
 
 from services.api.app import create_app
@@ -29,7 +28,7 @@ from shared.llm.extractive import ExtractiveLLM
 from shared.messaging.memory_broker import MemoryBroker
 from shared.ports import EmbeddedDocument
 from shared.vector_store.memory_store import MemoryStore
-from tests.support.answering import answering
+from tests.support.answering import AnsweringBench, answering
 from tests.support.api_process import KEY, write_key
 
 QUESTION = "How many people has the earthquake in Velmora killed?"
@@ -57,15 +56,19 @@ class LedLLM(ExtractiveLLM):
 
 
 class ServedAnswers:
-    def __init__(self, port: int, llm: LedLLM, store: MemoryStore, registry: CollectorRegistry) -> None:
+    def __init__(self, port: int, llm: LedLLM, store: MemoryStore, bench: AnsweringBench) -> None:
         self.port = port
         self.base_url = f"http://127.0.0.1:{port}"
         self.llm = llm
         self.store = store
-        self._registry = registry
+        self._bench = bench
 
     def outcomes(self, outcome: str) -> float | None:
-        return self._registry.get_sample_value("rag_requests_total", {"outcome": outcome})
+        return self._bench.registry.get_sample_value("rag_requests_total", {"outcome": outcome})
+
+    def wait_until_followed(self) -> None:
+        """Until what was there at the beginning has been taken in."""
+        assert self._bench.follower.catch_up(_STUCK)
 
     def post(self, path: str, body: dict[str, object]) -> socket.socket:
         """A connection on which the request has been sent; nothing has been read yet."""
@@ -105,8 +108,9 @@ def served(app: ASGIApp) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def served_answers(folder: Path) -> Iterator[ServedAnswers]:
-    """One document is indexed: ``TEXT``, which answers ``QUESTION``."""
+def served_answers(folder: Path, *, follows: bool = True) -> Iterator[ServedAnswers]:
+    """One document is indexed: ``TEXT``, which answers ``QUESTION``. ``follows``: the store, also while
+    nobody asks."""
     write_key(folder)
     embedder, llm, store, broker = HashingEmbedder(), LedLLM(), MemoryStore(), MemoryBroker()
     document = Document("w:1", "wikimedia", "Velmora", TEXT, "", 1, datetime.now(UTC))
@@ -121,6 +125,7 @@ def served_answers(folder: Path) -> Iterator[ServedAnswers]:
                 store=store,
                 publisher=DocumentPublisher(producer, "documents", 5.0, clock),
                 versions=VersionLedger(clock),
+                watches=bench.board,
                 readiness=Readiness({}, clock),
                 names=Names(embedder="hashing", llm="led", store="memory"),
                 keys=KeyRing(folder / "api-keys"),
@@ -131,5 +136,7 @@ def served_answers(folder: Path) -> Iterator[ServedAnswers]:
                 started=clock.monotonic(),
             )
         )
-        with served(app) as port:
-            yield ServedAnswers(port, llm, store, bench.registry)
+        if follows:
+            bench.follower.start()
+        with served(app) as port, contextlib.closing(bench.board):
+            yield ServedAnswers(port, llm, store, bench)

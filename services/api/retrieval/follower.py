@@ -29,8 +29,11 @@ _PROGRESS_SECONDS = 5.0
 @dataclass(frozen=True, slots=True)
 class Applied:
     """Changes that the lexical index has taken in. ``documents``: the live ones among them, as they are now.
-    ``restarted``: the index was emptied just before, so anything may have changed."""
+    ``restarted``: the index was emptied just before, so anything may have changed. ``after`` and ``cursor``:
+    the places in the feed before and behind the changes."""
 
+    after: str | None
+    cursor: str
     changes: tuple[Change, ...]
     documents: Mapping[str, StoredDocument]
     restarted: bool
@@ -61,6 +64,16 @@ class ChangeFollower:
 
     def start(self) -> None:
         self._thread.start()
+
+    def reached(self) -> str:
+        """Where in the change feed it is.
+
+        :raises StoreUnavailable: nowhere yet.
+        """
+        self.check()
+        cursor = self._index.cursor()
+        assert cursor is not None, "the end of the feed has been reached"
+        return cursor
 
     def catch_up(self, timeout: float) -> bool:
         """Take in what was committed before this call; whether that was done within ``timeout`` seconds.
@@ -112,7 +125,7 @@ class ChangeFollower:
         documents = self._store.get_many(indexed)
         gone = [change.document_id for change in page.changes if change.document_id not in documents]
         self._index.apply(page.cursor, gone, documents)
-        applied = Applied(page.changes, documents, self._restarted)
+        applied = Applied(cursor, page.cursor, page.changes, documents, self._restarted)
         self._restarted = False
         for listener in self._listeners:
             listener(applied)

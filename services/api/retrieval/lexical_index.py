@@ -7,18 +7,24 @@ batch is written in one transaction with the feed's cursor, so a crash repeats a
 from __future__ import annotations
 
 import contextlib
+import functools
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from services.api.retrieval.lexical_file import claim_file
 from services.api.retrieval.passages import DocumentPassage, passages_of
 from shared.domain import SearchFilter, StoredDocument, epoch_milliseconds, from_epoch_milliseconds
+from shared.errors import StoreUnavailable
 from shared.text import terms
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 FORMAT = 2
 _SCHEMA = """
@@ -44,8 +50,22 @@ class LexicalHit:
     score: float
 
 
+def _unavailable_on_failure(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    @functools.wraps(method)
+    def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        try:
+            return method(*args, **kwargs)
+        except sqlite3.OperationalError as error:
+            raise StoreUnavailable(f"the lexical index in DATA_DIR cannot be used: {error}") from error
+
+    return guarded
+
+
 class LexicalIndex:
-    """One writer at a time, many readers beside it; safe to call from several threads."""
+    """One writer at a time, many readers beside it; safe to call from several threads.
+
+    :raises StoreUnavailable: the disk is full, or the file has gone bad.
+    """
 
     def __init__(self, path: Path) -> None:
         """:raises ConfigurationError: the file cannot be written."""
@@ -61,6 +81,7 @@ class LexicalIndex:
             cursor: str | None = connection.execute("SELECT cursor FROM feed").fetchone()[0]
             return cursor
 
+    @_unavailable_on_failure
     def apply(self, cursor: str, removed: Sequence[str], indexed: Mapping[str, StoredDocument]) -> None:
         """Forget the passages of ``removed`` and of ``indexed``, take in those that ``indexed`` have now, and
         move on to ``cursor``; all of it or nothing."""
@@ -73,6 +94,7 @@ class LexicalIndex:
                 _add(self._writer, stored, passage)
             self._writer.execute("UPDATE feed SET cursor = ?", [cursor])
 
+    @_unavailable_on_failure
     def clear(self) -> None:
         """Forget everything, the cursor too."""
         with self._writing, self._writer:
@@ -81,6 +103,7 @@ class LexicalIndex:
             self._writer.execute("DELETE FROM bags")
             self._writer.execute("UPDATE feed SET cursor = NULL")
 
+    @_unavailable_on_failure
     def search(self, question: str, limit: int, where: SearchFilter) -> list[LexicalHit]:
         """The ``limit`` passages of highest BM25 for the question's terms that satisfy ``where``, best
         first; none where the question has no term but stop words."""
@@ -102,6 +125,7 @@ class LexicalIndex:
                 for document_id, first, updated_at, score in rows
             ]
 
+    @_unavailable_on_failure
     def newest(self, limit: int, where: SearchFilter) -> list[str]:
         """The ids of the ``limit`` documents that changed last and satisfy ``where``, newest first."""
         condition, values = _condition(where)

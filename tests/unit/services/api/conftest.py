@@ -24,6 +24,7 @@ from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
 from services.api.settings import ApiSettings
 from services.api.versions import VersionLedger
+from services.api.watching.board import TooManyWatches, Watch
 from shared.domain import Answer, Chunk, Citation, Document, Hit, Outcome
 from shared.events import DocumentEvent, decode_event
 from shared.messaging.memory_broker import MemoryBroker
@@ -51,6 +52,16 @@ class FixedClock:
 
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
+
+
+class NoRoom:
+    """For standing questions; tests/integration/test_watch.py has some."""
+
+    def add(self, *_: object) -> Watch:
+        raise TooManyWatches("no room")
+
+    def remove(self, watch: Watch) -> None:
+        raise AssertionError(watch)
 
 
 class CannedAnswering:
@@ -175,6 +186,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
             store=store,
             publisher=DocumentPublisher(producer, TOPIC, 5.0, clock),
             versions=VersionLedger(clock),
+            watches=NoRoom(),
             readiness=Readiness({"store": store.stats, "broker": broker_check}, clock),
             names=Names(embedder="hashing", llm="extractive", store="memory"),
             keys=KeyRing(keys_file),

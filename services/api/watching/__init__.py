@@ -1,0 +1,1 @@
+"""Standing questions: who asked is told when something that answers is indexed, changed or removed."""
