@@ -26,12 +26,18 @@ class ClientGone(Exception):
 async def run_while_connected(receive: Receive, work: Callable[[IsGone], Result]) -> Result:
     """What ``work`` returns; its argument turns true when the client leaves.
 
-    :raises ClientGone: it left, and ``work`` broke off.
+    :raises ClientGone: it left, and ``work`` broke off, or did not begin.
     """
     gone = threading.Event()
+
+    def run() -> Result:
+        if gone.is_set():  # while all threads were busy
+            raise ClientGone
+        return work(gone.is_set)
+
     async with _told_when_client_leaves(receive, gone.set):
         try:
-            return await to_thread.run_sync(work, gone.is_set)
+            return await to_thread.run_sync(run)
         except Exception as error:
             if gone.is_set():
                 raise ClientGone from error
@@ -101,6 +107,8 @@ class Feed(AsyncIterator[Item]):
             self._queue.put_nowait(_Ended())
 
     def _run(self) -> None:
+        if self._gone.is_set():  # while all threads were busy
+            return
         with closing(self._produce(self._gone.is_set)) as items:
             for item in items:
                 if self._gone.is_set():
