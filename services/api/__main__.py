@@ -20,10 +20,9 @@ from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
 from services.api.retrieval.follower import ChangeFollower
 from services.api.retrieval.lexical_index import LexicalIndex
-from services.api.retrieval.retriever import Retriever
-from services.api.retrieval.settings import RetrievalSettings
+from services.api.retrieval.retriever import Retriever, Tuning
 from services.api.server import ApiServer, bind
-from services.api.settings import ApiSettings, check_event_limit
+from services.api.settings import ApiSettings, RetrievalSettings, check_event_limit
 from services.api.store_to_come import StoreToCome
 from services.api.versions import VersionLedger
 from services.api.watching.board import Limits, WatchBoard
@@ -92,7 +91,8 @@ def main(lifecycle: Lifecycle) -> None:
     )
     follower = ChangeFollower(store, index, [cache.take_in, board.take_in])
     lifecycle.on_close("change follower", follower.close)
-    retriever = Retriever(store, index, follower, retrieval.tuning(), clock)
+    tuning = Tuning(retrieval.dense_weight, retrieval.recency_weight, retrieval.recency_half_life)
+    retriever = Retriever(store, index, follower, tuning, clock)
     producer = build_producer(kafka, NAME)
     lifecycle.on_close("producer", producer.close)
     lifecycle.on_close("producer flush", lambda: producer.flush(_FLUSH_SECONDS))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import SettingsConfigDict
 from whenever import Instant, TimeZoneNotFoundError
 
+from shared.durations import parse_duration
 from shared.errors import ConfigurationError
 from shared.settings import EnvironmentSettings, KafkaSettings
 
@@ -58,6 +61,24 @@ class ApiSettings(EnvironmentSettings):
     def max_document_bytes(self) -> int:
         """Of one document's JSON in a request."""
         return self.max_event_bytes - _EVENT_OVERHEAD
+
+
+def _duration(value: object) -> object:
+    duration = parse_duration(value) if isinstance(value, str) else value
+    if duration == timedelta(0):
+        raise ValueError("must be longer than 0")
+    return duration
+
+
+class RetrievalSettings(EnvironmentSettings):
+    """``dense_weight``: the share of similarity in a score, the rest is BM25's. ``recency_weight`` is what a
+    request that asks for nothing else gets."""
+
+    model_config = SettingsConfigDict(env_prefix="RETRIEVAL_")
+
+    dense_weight: float = Field(default=0.5, ge=0, le=1)
+    recency_weight: float = Field(default=0.0, ge=0, le=1)
+    recency_half_life: Annotated[timedelta, BeforeValidator(_duration)] = timedelta(days=1)
 
 
 def check_event_limit(api: ApiSettings, kafka: KafkaSettings) -> None:

@@ -18,6 +18,7 @@ from tests.unit.services.api.conftest import KEY, MAX_BODY_BYTES, Api
 GUARDED = [
     ("POST", "/v1/ask"),
     ("POST", "/v1/search"),
+    ("POST", "/v1/watch"),
     ("POST", "/v1/documents"),
     ("GET", "/v1/documents/x"),
     ("DELETE", "/v1/documents/x"),

@@ -96,6 +96,7 @@ def test_the_description_covers_the_api_and_its_keys(api: Api) -> None:
     assert set(description["paths"]) == {
         "/v1/ask",
         "/v1/search",
+        "/v1/watch",
         "/v1/documents",
         "/v1/documents/{document_id}",
         "/v1/stats",
