@@ -108,6 +108,19 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """A chunk that matched, without its content; ``score`` is cosine similarity, higher is better."""
+
+    document_id: str
+    ordinal: int
+    score: float
+
+    @property
+    def chunk_id(self) -> str:
+        return f"{self.document_id}#{self.ordinal}"
+
+
+@dataclass(frozen=True, slots=True)
 class SearchFilter:
     """What a hit must satisfy. An empty collection or ``None`` leaves that dimension open.
 

@@ -16,6 +16,7 @@ from shared.domain import (
     Chunk,
     Document,
     Hit,
+    Match,
     Prompt,
     SearchFilter,
     StoredDocument,
@@ -116,6 +117,9 @@ class VectorStore(Protocol):
         Never fewer than ``min(top_k, matching chunks)``: a filter does not eat hits. Ties are ordered
         by ``chunk_id``.
         """
+
+    def nearest(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Match]:
+        """As ``search``, without the content, which makes many of them cheap."""
 
     def changes(self, after: str | None, limit: int) -> ChangePage:
         """What was indexed or removed since the cursor ``after`` (``None``: from the beginning).

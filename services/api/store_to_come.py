@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared.domain import ChangePage, Hit, SearchFilter, StoredDocument, StoreStats, Version, WriteOutcome
+from shared.domain import (
+    ChangePage,
+    Hit,
+    Match,
+    SearchFilter,
+    StoredDocument,
+    StoreStats,
+    Version,
+    WriteOutcome,
+)
 from shared.errors import StoreUnavailable
 from shared.ports import EmbeddedDocument, VectorStore
 
@@ -44,6 +53,9 @@ class StoreToCome:
 
     def search(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Hit]:
         return self._opened().search(embedding, top_k, where)
+
+    def nearest(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Match]:
+        return self._opened().nearest(embedding, top_k, where)
 
     def changes(self, after: str | None, limit: int) -> ChangePage:
         return self._opened().changes(after, limit)

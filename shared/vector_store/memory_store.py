@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,10 @@ from shared.domain import (
     Change,
     ChangeKind,
     ChangePage,
+    Chunk,
+    Document,
     Hit,
+    Match,
     SearchFilter,
     StoredDocument,
     StoreStats,
@@ -48,6 +51,12 @@ class _Entry:
     content: StoredDocument | None
     embeddings: tuple[Embedding, ...]
     blocks: bool
+
+
+class _Scored(NamedTuple):
+    document: Document
+    chunk: Chunk
+    score: float
 
 
 class MemoryStore:
@@ -141,17 +150,26 @@ class MemoryStore:
             }
 
     def search(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Hit]:
+        return [_hit(*scored) for scored in self._ranked(embedding, top_k, where)]
+
+    def nearest(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Match]:
+        return [
+            Match(chunk.document_id, chunk.ordinal, score)
+            for _, chunk, score in self._ranked(embedding, top_k, where)
+        ]
+
+    def _ranked(self, embedding: Embedding, top_k: int, where: SearchFilter | None) -> list[_Scored]:
         laws.checked_count("top_k", top_k)
         query = laws.checked_embedding(embedding, self._dimension)
         with self._lock:
             self._require_open()
-            hits = [
-                hit
+            scored = [
+                scored
                 for entry in self._entries.values()
                 if entry.content and (where is None or where.matches(entry.content.document))
-                for hit in _hits(entry.content, entry.embeddings, query)
+                for scored in _scored(entry.content, entry.embeddings, query)
             ]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:top_k]
+        return sorted(scored, key=lambda scored: (-scored.score, scored.chunk.chunk_id))[:top_k]
 
     def changes(self, after: str | None, limit: int) -> ChangePage:
         laws.checked_count("limit", limit)
@@ -272,23 +290,25 @@ def _kind(entry: _Entry) -> ChangeKind:
     return ChangeKind.REMOVED if entry.blocks else ChangeKind.PURGED
 
 
-def _hits(stored: StoredDocument, embeddings: tuple[Embedding, ...], query: Embedding) -> list[Hit]:
+def _scored(stored: StoredDocument, embeddings: tuple[Embedding, ...], query: Embedding) -> list[_Scored]:
     if not embeddings:
         return []
-    document = stored.document
-    scores = laws.cosine(np.stack(embeddings), query)
+    scores = laws.cosine(np.stack(embeddings), query).tolist()
     return [
-        Hit(
-            chunk_id=chunk.chunk_id,
-            document_id=document.document_id,
-            source=document.source,
-            title=document.title,
-            url=document.url,
-            text=chunk.text,
-            revision=document.revision,
-            updated_at=document.updated_at,
-            score=float(score),
-            attributes=document.attributes,
-        )
-        for chunk, score in zip(stored.chunks, scores, strict=True)
+        _Scored(stored.document, chunk, score) for chunk, score in zip(stored.chunks, scores, strict=True)
     ]
+
+
+def _hit(document: Document, chunk: Chunk, score: float) -> Hit:
+    return Hit(
+        chunk_id=chunk.chunk_id,
+        document_id=document.document_id,
+        source=document.source,
+        title=document.title,
+        url=document.url,
+        text=chunk.text,
+        revision=document.revision,
+        updated_at=document.updated_at,
+        score=score,
+        attributes=document.attributes,
+    )

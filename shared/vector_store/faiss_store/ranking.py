@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from shared.domain import Hit, SearchFilter, from_epoch_milliseconds
+from shared.domain import Hit, Match, SearchFilter, from_epoch_milliseconds
 from shared.errors import StoreDamaged
 from shared.vector_store import laws
 from shared.vector_store.faiss_store.database import damage
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _NOISE = 2e-6  # what float32 sums and the rounding of scores can differ by
 _ERRORS_AHEAD = 2  # an unseen candidate's error may be that many times the largest that was seen
 _KEYS_PER_QUERY = 500
+_ROOM_FOR_TIES = 20
 
 _CANDIDATES = """
     SELECT chunk_key, documents.document_id, chunks.ordinal, chunks.embedding
@@ -43,6 +44,7 @@ class _Candidate(NamedTuple):
     negative_score: float
     chunk_id: str
     document_id: str
+    ordinal: int
     chunk_key: int
 
 
@@ -55,24 +57,39 @@ class Ranking:
         self._view = view
         self._query = query
 
-    def best_hits(self, top_k: int, where: SearchFilter | None) -> list[Hit]:
+    def hits(self, top_k: int, where: SearchFilter | None) -> list[Hit]:
+        candidates = self._best(top_k, where)
+        rows = {row[0]: row for row in self._rows(_HITS, [candidate.chunk_key for candidate in candidates])}
+        return [_hit(candidate, rows[candidate.chunk_key]) for candidate in candidates]
+
+    def matches(self, top_k: int, where: SearchFilter | None) -> list[Match]:
+        return [
+            Match(candidate.document_id, candidate.ordinal, -candidate.negative_score)
+            for candidate in self._best(top_k, where)
+        ]
+
+    def _best(self, top_k: int, where: SearchFilter | None) -> list[_Candidate]:
         among = self._view.matching(where)
         wanted = min(top_k, among.matches)
         if not wanted:
             return []
-        count = min((2 if self._view.exact else 3) * top_k + 8, among.matches)
+        count = min(self._first_count(top_k), among.matches)
         while True:
             keys, approximate = self._view.nearest(self._query, count, among)
             if len(keys) < wanted:  # an approximate index lost its way: fall back to looking at everything
-                return self._hits(self._ranked(self._view.chunk_keys(among))[:wanted])
+                return self._ranked(self._view.chunk_keys(among))[:wanted]
             exact = self._scores(keys)
             ranked = sorted(exact.values())
             # Chunks that tie with the last hit compete by chunk_id: all of them must be candidates.
             error = self._largest_error(keys, approximate, exact)
             complete = approximate[-1] < -ranked[wanted - 1].negative_score - error
             if complete or len(keys) < count or count == among.matches:
-                return self._hits(ranked[:wanted])
+                return ranked[:wanted]
             count = min(4 * count, among.matches)
+
+    def _first_count(self, top_k: int) -> int:
+        """Room for ties, and for what an inexact index ranks too low."""
+        return top_k + (min(top_k, _ROOM_FOR_TIES) if self._view.exact else 2 * top_k) + 8
 
     def _largest_error(
         self, keys: NDArray[np.int64], approximate: NDArray[np.float32], exact: dict[int, _Candidate]
@@ -90,13 +107,9 @@ class Ranking:
         embeddings = decode_embeddings((row[3] for row in rows), len(self._query), self._file)
         scores = laws.cosine(embeddings, self._query).tolist()
         return {
-            key: _Candidate(-score, f"{document_id}#{ordinal}", document_id, key)
+            key: _Candidate(-score, f"{document_id}#{ordinal}", document_id, ordinal, key)
             for (key, document_id, ordinal, _), score in zip(rows, scores, strict=True)
         }
-
-    def _hits(self, candidates: list[_Candidate]) -> list[Hit]:
-        rows = {row[0]: row for row in self._rows(_HITS, [candidate.chunk_key for candidate in candidates])}
-        return [_hit(candidate, rows[candidate.chunk_key]) for candidate in candidates]
 
     def _rows(self, select: str, keys: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         """One row for each key, in any order."""

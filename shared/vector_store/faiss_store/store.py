@@ -13,6 +13,7 @@ from shared.clock import SystemClock
 from shared.domain import (
     ChangePage,
     Hit,
+    Match,
     SearchFilter,
     StoredDocument,
     StoreStats,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from shared.ports import Embedding, Embeddings
 
 Result = TypeVar("Result")
+Found = TypeVar("Found", Hit, Match)
 
 _LONGEST_PAUSE = 0.1  # seconds: SQLite lets a writer that waits for another sleep that long
 
@@ -130,12 +132,20 @@ class FaissStore:
         return self._on_current(read)
 
     def search(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Hit]:
+        return self._ranked(embedding, lambda ranking: ranking.hits(top_k, where), top_k)
+
+    def nearest(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Match]:
+        return self._ranked(embedding, lambda ranking: ranking.matches(top_k, where), top_k)
+
+    def _ranked(
+        self, embedding: Embedding, rank: Callable[[Ranking], list[Found]], top_k: int
+    ) -> list[Found]:
         laws.checked_count("top_k", top_k)
         query = laws.checked_embedding(embedding, self._dimension)
 
-        def read(generation: Generation) -> list[Hit]:
+        def read(generation: Generation) -> list[Found]:
             with generation.view() as (connection, view):
-                return Ranking(connection, generation.file, view, query).best_hits(top_k, where)
+                return rank(Ranking(connection, generation.file, view, query))
 
         return self._on_current(read)
 

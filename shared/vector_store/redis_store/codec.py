@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def encode_version(version: Version) -> str:
     )
 
 
-def decode_version(text: bytes) -> Version:
+def decode_version(text: str | bytes) -> Version:
     return Version(
         int(text[:_REVISION_DIGITS]) - _REVISION_OFFSET,
         from_epoch_milliseconds(int(text[_REVISION_DIGITS:]) - _TIME_OFFSET),
@@ -53,7 +54,7 @@ def encode_content(document: Document) -> str:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
-def decode_document(document_id: str, version: bytes, content: bytes, text: str) -> Document:
+def decode_document(document_id: str, version: str | bytes, content: str | bytes, text: str) -> Document:
     source, title, url, attributes = json.loads(content)
     decoded = decode_version(version)
     return Document(document_id, source, title, text, url, decoded.revision, decoded.updated_at, attributes)
@@ -117,20 +118,35 @@ def decode_stored(document_id: str, reply: Sequence[Any]) -> StoredDocument:
     )
 
 
-class Excerpt:
-    """A live document without its text, and some of its chunks with their embeddings: from the function
-    ``fetch``. The document is decoded when it is asked for: of many candidates, few become hits."""
+class Detail(IntEnum):
+    """How much of each document the function ``fetch`` returns."""
 
-    def __init__(self, reply: Sequence[Any]) -> None:
-        document_id, self._version, self._content, fields = reply
-        self.document_id: str = document_id.decode()
-        self.ordinals: list[bytes] = fields[::3]
-        self.texts: list[bytes] = fields[1::3]
-        self.embeddings: list[bytes] = fields[2::3]
+    ORDINALS = 0
+    CONTENT = 1
+    TEXTS = 2
+
+
+class Excerpt:
+    """Of a live document what the function ``fetch`` returned of it: some of its chunks, and, as far as the
+    detail goes, the document without its text and the chunks' texts. The document is decoded when it is asked
+    for: of many candidates, few become hits."""
+
+    def __init__(
+        self, document_id: str, ordinals: str, version: str = "", content: str = "", texts: Sequence[str] = ()
+    ) -> None:
+        self.document_id = document_id
+        self.ordinals = ordinals.split(",")
+        self.texts = texts
+        self._version = version
+        self._content = content
 
     @cached_property
     def document(self) -> Document:
         return decode_document(self.document_id, self._version, self._content, "")
+
+
+def decode_excerpts(documents: bytes) -> list[Excerpt]:
+    return [Excerpt(*document) for document in json.loads(documents)]
 
 
 def decode_embeddings(blobs: Sequence[bytes], dimension: int) -> Embeddings:

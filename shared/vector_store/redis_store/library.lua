@@ -226,48 +226,6 @@ local function expire(keys, args)
   return #ids
 end
 
-local function chunk_fields(key, ordinals)
-  local chunks = {}
-  for ordinal in string.gmatch(ordinals, '[^,]+') do
-    local text, embedding = unpack(redis.call('HMGET', key, 't' .. ordinal, 'e' .. ordinal))
-    chunks[#chunks + 1] = ordinal
-    chunks[#chunks + 1] = text
-    chunks[#chunks + 1] = embedding
-  end
-  return chunks
-end
-
--- {id, version, content, chunks} with each chunk as ordinal, text, embedding; nil unless live
-local function excerpt(tag, id, wanted)
-  local key = tag .. ':d:' .. id
-  local state, version, content, ordinals = unpack(redis.call('HMGET', key, 's', 'v', 'm', 'c'))
-  if state ~= 'L' then return nil end
-  return {id, version, content, chunk_fields(key, wanted or ordinals)}
-end
-
--- What a search needs to judge its candidates, as of one moment: every document that changed after a
--- sequence number, in full, and the wanted chunks of the candidates that did not.
--- ARGV: after limit, and for each candidate document: id, ordinals separated by commas
--- Returns {1 if more than limit changed, ids that changed, excerpts}
-local function fetch(keys, args)
-  local tag = keys[1]
-  readable(tag)
-  local limit = tonumber(args[2])
-  local entries = redis.call('XRANGE', tag .. ':feed', '(' .. args[1] .. '-0', '+', 'COUNT', limit + 1)
-  if #entries > limit then return {1, {}, {}} end
-  local changed, is_changed, excerpts = {}, {}, {}
-  for _, entry in ipairs(entries) do
-    local id = entry[2][2]
-    changed[#changed + 1] = id
-    is_changed[id] = true
-    excerpts[#excerpts + 1] = excerpt(tag, id)
-  end
-  for i = 3, #args, 2 do
-    if not is_changed[args[i]] then excerpts[#excerpts + 1] = excerpt(tag, args[i], args[i + 1]) end
-  end
-  return {0, changed, excerpts}
-end
-
 -- Every chunk of the live documents of a time range, if those are at most limit chunks.
 -- ARGV: since until limit (scores of a sorted set)
 -- Returns {1 if there are more, seq, documents as JSON: [[id, filter attributes, ordinals], ...], embeddings of
@@ -319,6 +277,42 @@ local function chunk_values(key, ordinals, letter)
   local fields = {}
   for ordinal in string.gmatch(ordinals, '[^,]+') do fields[#fields + 1] = letter .. ordinal end
   return values_of(key, fields)
+end
+
+-- What a search needs to judge its candidates, as of one moment: every document that changed after a
+-- sequence number, in full, and the wanted chunks of the candidates that did not.
+-- ARGV: after limit detail, and for each candidate document: id, ordinals separated by commas
+-- Returns {1} if more than limit changed, else {0, ids that changed, documents as JSON, embeddings of all
+-- chunks one behind the other}. A document is [id, ordinals], from detail 1 on with version and content, and
+-- from detail 2 on with the chunks' texts too.
+local function fetch(keys, args)
+  local tag = keys[1]
+  if readable(tag) < tonumber(args[1]) then return {1} end  -- a failover lost what the search has seen
+  local limit, detail = tonumber(args[2]), tonumber(args[3])
+  local entries = redis.call('XRANGE', tag .. ':feed', '(' .. args[1] .. '-0', '+', 'COUNT', limit + 1)
+  if #entries > limit then return {1} end
+  local changed, is_changed, documents, embeddings = {}, {}, {}, {}
+  local function add(id, wanted)
+    local key = tag .. ':d:' .. id
+    local state, ordinals = unpack(redis.call('HMGET', key, 's', 'c'))
+    wanted = wanted or ordinals
+    if state ~= 'L' or wanted == '' then return end
+    local document = {id, wanted}
+    if detail >= 1 then document[3], document[4] = unpack(redis.call('HMGET', key, 'v', 'm')) end
+    if detail >= 2 then document[5] = chunk_values(key, wanted, 't') end
+    documents[#documents + 1] = document
+    for _, embedding in ipairs(chunk_values(key, wanted, 'e')) do embeddings[#embeddings + 1] = embedding end
+  end
+  for _, entry in ipairs(entries) do
+    local id = entry[2][2]
+    changed[#changed + 1] = id
+    is_changed[id] = true
+    add(id)
+  end
+  for i = 4, #args, 2 do
+    if not is_changed[args[i]] then add(args[i], args[i + 1]) end
+  end
+  return {0, changed, #documents > 0 and cjson.encode(documents) or '[]', table.concat(embeddings)}
 end
 
 -- ARGV: ids. Returns for each {version, indexed_at, content, text, ordinals, hashes, texts}, or nil

@@ -10,6 +10,7 @@ shard as of that moment.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -17,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from shared.domain import Hit, SearchFilter
+from shared.domain import Hit, Match, SearchFilter
 from shared.vector_store import laws
-from shared.vector_store.redis_store.codec import Excerpt, decode_embeddings
+from shared.vector_store.redis_store.codec import Detail, Excerpt, decode_embeddings, decode_excerpts
 from shared.vector_store.redis_store.failures import GenerationGone
 from shared.vector_store.redis_store.filters import element_test, expression
 from shared.vector_store.redis_store.keys import Command
@@ -53,12 +54,16 @@ class _Candidate(NamedTuple):
             source=document.source,
             title=document.title,
             url=document.url,
-            text=self.excerpt.texts[self.chunk].decode(),
+            text=self.excerpt.texts[self.chunk],
             revision=document.revision,
             updated_at=document.updated_at,
             score=-self.negative_score,
             attributes=document.attributes,
         )
+
+    def match(self) -> Match:
+        excerpt = self.excerpt
+        return Match(excerpt.document_id, int(excerpt.ordinals[self.chunk]), -self.negative_score)
 
 
 @dataclass(slots=True)
@@ -69,6 +74,8 @@ class _Shard:
     plan: Plan
     count: int
     candidates: list[_Candidate] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
+    """Documents that changed after ``seq``."""
     done: bool = False
     changed_limit: int = _CHANGED_AT_ONCE
     seq: int = 0
@@ -96,19 +103,30 @@ class Search:
         self._tags = tags
         self._query = query
         self._top_k = top_k
-        self._where = where
-        self._expression = expression(where)
+        self._where = None if where == SearchFilter() else where
+        self._expression = expression(self._where)
         self._ef = ef
+        self._share = math.ceil(top_k / len(tags))
+        self._first_count = 2 * self._share + 8
 
     def hits(self) -> list[Hit]:
+        return [candidate.hit() for candidate in self._best(Detail.TEXTS)]
+
+    def matches(self) -> list[Match]:
+        detail = Detail.CONTENT if self._where else Detail.ORDINALS
+        return [candidate.match() for candidate in self._best(detail)]
+
+    def _best(self, detail: Detail) -> list[_Candidate]:
+        """From documents of that ``detail``; a filter needs their content."""
         sizes = self._servers.run({tag: count_commands(tag, self._where) for tag in self._tags})
-        first_count = 2 * self._top_k + 8
-        shards = [_Shard(tag, choose(self._where, sizes[tag]), first_count) for tag in self._tags]
+        shards = [_Shard(tag, choose(self._where, sizes[tag]), self._first_count) for tag in self._tags]
         while pending := [shard for shard in shards if not shard.done]:
             self._find(pending)
-            self._fetch([shard for shard in pending if shard.sighted])
-        best = sorted(chain.from_iterable(shard.candidates for shard in shards))[: self._top_k]
-        return [candidate.hit() for candidate in best]
+            self._fetch([shard for shard in pending if shard.sighted], detail)
+            best = sorted(chain.from_iterable(shard.candidates for shard in shards))[: self._top_k]
+            for shard in shards:
+                self._judge(shard, best)
+        return best
 
     def _find(self, shards: Sequence[_Shard]) -> None:
         """The candidates of each shard, and the sequence number that they are newer than."""
@@ -174,53 +192,57 @@ class Search:
             passing += [test(json.loads(attributes))] * len(names)
         return chunk_ids, passing
 
-    def _fetch(self, shards: Sequence[_Shard]) -> None:
-        replies = self._servers.run({shard.tag: [self._candidates(shard)] for shard in shards})
+    def _fetch(self, shards: Sequence[_Shard], detail: Detail) -> None:
+        replies = self._servers.run({shard.tag: [self._candidates(shard, detail)] for shard in shards})
         for shard in shards:
-            self._judge(shard, *replies[shard.tag][0])
+            self._take_fetched(shard, *replies[shard.tag][0])
 
-    def _candidates(self, shard: _Shard) -> Command:
+    def _candidates(self, shard: _Shard, detail: Detail) -> Command:
         wanted: dict[str, list[str]] = {}
         for chunk_id in shard.found:
             document_id, _, ordinal = chunk_id.rpartition("#")
             wanted.setdefault(document_id, []).append(ordinal)
         pairs = chain.from_iterable((document_id, ",".join(each)) for document_id, each in wanted.items())
-        return ask("fetch", shard.tag, shard.seq, shard.changed_limit, *pairs)
+        return ask("fetch", shard.tag, shard.seq, shard.changed_limit, detail.value, *pairs)
 
-    def _judge(self, shard: _Shard, overflow: int, changed: Sequence[bytes], replies: Sequence[Any]) -> None:
+    def _take_fetched(self, shard: _Shard, overflow: int, *fetched: Any) -> None:
         if overflow:  # so much was written meanwhile that it was not even fetched: look again
             shard.changed_limit *= 2
+            shard.sighted = False
+            shard.candidates = []
             return
-        changed_ids = {document_id.decode() for document_id in changed}
-        shard.candidates = self._ranked([Excerpt(reply) for reply in replies])
-        unchanged = [
-            candidate for candidate in shard.candidates if candidate.excerpt.document_id not in changed_ids
-        ]
-        if shard.exhausted or self._is_complete(shard, unchanged):
-            shard.done = True
-        else:
-            shard.count *= 4
+        changed, documents, blob = fetched
+        shard.changed = {document_id.decode() for document_id in changed}
+        shard.candidates = self._ranked(decode_excerpts(documents), blob)
 
-    def _is_complete(self, shard: _Shard, unchanged: Sequence[_Candidate]) -> bool:
+    def _judge(self, shard: _Shard, best: Sequence[_Candidate]) -> None:
+        """``best``: of all shards, as far as they have been searched. One that was done may have to go on:
+        what was better elsewhere can be gone when that shard is searched again."""
+        if shard.sighted:
+            shard.done = shard.exhausted or self._is_complete(shard, best)
+            if not shard.done:
+                shard.count *= 4
+
+    def _is_complete(self, shard: _Shard, best: Sequence[_Candidate]) -> bool:
         """Whether no chunk that ``VSIM`` left out can be among the best, as far as its scores tell."""
-        if len(unchanged) < self._top_k:
+        unchanged = [each for each in shard.candidates if each.excerpt.document_id not in shard.changed]
+        if len(best) < self._top_k or len(unchanged) < self._share:
             return False
-        if shard.plan.way is Way.GRAPH and shard.count >= _PATIENCE * (2 * self._top_k + 8):
+        if shard.plan.way is Way.GRAPH and shard.count >= _PATIENCE * self._first_count:
             return True
-        worst_hit = -shard.candidates[self._top_k - 1].negative_score
         error = max(abs(shard.found[each.chunk_id] + each.negative_score) for each in unchanged)
-        return min(shard.found.values()) + _DOUBT * error + _NOISE < worst_hit
+        return min(shard.found.values()) + _DOUBT * error + _NOISE < -best[-1].negative_score
 
-    def _ranked(self, excerpts: Sequence[Excerpt]) -> list[_Candidate]:
-        matching = [
-            excerpt for excerpt in excerpts if self._where is None or self._where.matches(excerpt.document)
-        ]
-        blobs = [embedding for excerpt in matching for embedding in excerpt.embeddings]
-        if not blobs:
+    def _ranked(self, excerpts: Sequence[Excerpt], embeddings: bytes) -> list[_Candidate]:
+        if not excerpts:
             return []
-        scores = iter(laws.cosine(decode_embeddings(blobs, len(self._query)), self._query).tolist())
-        return sorted(
-            _Candidate(-next(scores), f"{excerpt.document_id}#{ordinal.decode()}", excerpt, position)
-            for excerpt in matching
+        scores = iter(laws.cosine(decode_embeddings([embeddings], len(self._query)), self._query).tolist())
+        candidates = [
+            _Candidate(-next(scores), f"{excerpt.document_id}#{ordinal}", excerpt, position)
+            for excerpt in excerpts
             for position, ordinal in enumerate(excerpt.ordinals)
-        )
+        ]
+        where = self._where
+        if where:
+            candidates = [each for each in candidates if where.matches(each.excerpt.document)]
+        return sorted(candidates)

@@ -11,6 +11,7 @@ from shared.clock import SystemClock
 from shared.domain import (
     ChangePage,
     Hit,
+    Match,
     SearchFilter,
     StoredDocument,
     StoreStats,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 2.0  # how long a switch to another generation may go unnoticed by one who only waits
 
 Result = TypeVar("Result")
+Found = TypeVar("Found", Hit, Match)
 
 
 class RedisStore:
@@ -104,11 +106,21 @@ class RedisStore:
         return self._on_current(lambda shards: reads.embeddings(shards, document_ids))
 
     def search(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Hit]:
+        return self._on_current(self._asked(embedding, top_k, where, Search.hits))
+
+    def nearest(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Match]:
+        return self._on_current(self._asked(embedding, top_k, where, Search.matches))
+
+    def _asked(
+        self,
+        embedding: Embedding,
+        top_k: int,
+        where: SearchFilter | None,
+        ask: Callable[[Search], list[Found]],
+    ) -> Callable[[Shards], list[Found]]:
         laws.checked_count("top_k", top_k)
         query = laws.checked_embedding(embedding, self._wanted.dimension)
-        return self._on_current(
-            lambda shards: Search(self._servers, shards.tags, query, top_k, where, self._ef).hits()
-        )
+        return lambda shards: ask(Search(self._servers, shards.tags, query, top_k, where, self._ef))
 
     def changes(self, after: str | None, limit: int) -> ChangePage:
         laws.checked_count("limit", limit)

@@ -9,6 +9,7 @@ from tests.contract.vector_store.checks import PartOf
 from tests.contract.vector_store.feed_laws import ExpiryLaws, FeedLaws, PurgeLaws
 from tests.contract.vector_store.life_laws import InspectionLaws, LifeLaws
 from tests.contract.vector_store.lookup_laws import LookUpLaws
+from tests.contract.vector_store.nearest_laws import NearestLaws
 from tests.contract.vector_store.search_laws import SearchLaws
 from tests.contract.vector_store.value_laws import ValueLaws
 from tests.contract.vector_store.write_laws import DeleteLaws, ReuseLaws, WriteLaws
@@ -20,6 +21,7 @@ class VectorStoreContract(
     ReuseLaws,
     LookUpLaws,
     SearchLaws,
+    NearestLaws,
     ValueLaws,
     FeedLaws,
     InspectionLaws,

@@ -57,6 +57,7 @@ class LifeLaws:
         for call in (
             lambda: store.replace([embedded("b")]),
             lambda: store.search(axis(0), 1),
+            lambda: store.nearest(axis(0), 1),
             lambda: store.get_many(["a"]),
             lambda: store.embeddings(["a"]),
             lambda: store.delete("a", version(9)),

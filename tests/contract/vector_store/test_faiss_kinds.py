@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.domain import Hit, SearchFilter
+from shared.domain import Hit, Match, SearchFilter
 from shared.ports import VectorStore
 from shared.vector_store.faiss_store.store import FaissStore
 from tests.contract.vector_store.builders import DIMENSION, ManualClock
@@ -24,6 +24,10 @@ class SettledStore(FaissStore):
     def search(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Hit]:
         self.warm_up()
         return super().search(embedding, top_k, where)
+
+    def nearest(self, embedding: Embedding, top_k: int, where: SearchFilter | None = None) -> list[Match]:
+        self.warm_up()
+        return super().nearest(embedding, top_k, where)
 
 
 class TestFaissStoreThatSwitchesToBytes(VectorStoreContract):

@@ -226,6 +226,14 @@ class SameHistory(RuleBasedStateMachine):
         expected = {hit.chunk_id: hit for hit in everything}
         for hit in hits:
             assert_same_hit(hit, expected[hit.chunk_id])
+        matches = store.nearest(query, top_k, where)
+        assert len(matches) == len(hits)
+        if self.place.exact:
+            assert [match.chunk_id for match in matches] == [hit.chunk_id for hit in hits]
+        for match in matches:
+            hit = expected[match.chunk_id]
+            assert match.document_id == hit.document_id
+            assert match.score == pytest.approx(hit.score, abs=2e-6)
 
     def teardown(self) -> None:
         for store in self.stores:
