@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from services.api.answering.events import AnswerEvent, AskResult, Done, Piece, S
 from services.api.filters import Filters
 from services.api.inquiry import Inquiry
 from services.api.news import MAX_QUOTES, NewsAnswering, asks_for_news
-from shared.domain import Hit, Outcome, SearchFilter
+from shared.domain import Hit, Outcome, SearchFilter, StoredDocument
 from shared.llm.extractive import ExtractiveLLM
 from shared.vector_store.memory_store import MemoryStore
 from tests.support.answering import answering
@@ -37,11 +37,21 @@ class Handed(CannedAnswering):
         yield Done(self.result)
 
 
+class RestlessStore(MemoryStore):
+    """Something happens to it just before documents are read."""
+
+    meanwhile: Callable[[], object] = staticmethod(lambda: None)
+
+    def get_many(self, document_ids: Sequence[str]) -> dict[str, StoredDocument]:
+        self.meanwhile()
+        return super().get_many(document_ids)
+
+
 @dataclass
 class News:
     answering: NewsAnswering
     inner: Handed
-    store: MemoryStore
+    store: RestlessStore
     registry: CollectorRegistry
 
     def ask(self, question: str, filters: Filters | None = None, top_k: int = 5) -> AskResult:
@@ -54,7 +64,7 @@ class News:
 
 @pytest.fixture
 def news() -> Iterator[News]:
-    store = MemoryStore(EMBEDDER.dimension)
+    store = RestlessStore(EMBEDDER.dimension)
     for name, text, minutes in PAGES:
         put(store, a_document(name, text, source=name, updated_at=NOW - timedelta(minutes=minutes)))
     inner = Handed()
@@ -94,6 +104,14 @@ def test_pages_that_went_or_changed_since_are_not_quoted(news: News) -> None:
     put(news.store, a_document("pump", "An old pump.", revision=9, updated_at=NOW - timedelta(days=9)))
     answer = news.ask("What happened in the last hour?").answer
     assert answer.text == "“All is well in Velmora.” [1] “Tessaly won the cup final.” [2]"
+
+
+def test_what_leaves_the_window_while_it_is_asked_is_not_quoted(news: News) -> None:
+    news.ask("What happened in the last hour?")  # the index has caught up
+    moved = a_document("quake", "All is well in Velmora.", revision=9, updated_at=NOW)
+    news.store.meanwhile = lambda: put(news.store, moved)
+    until = Filters(since="1h", until="1m")
+    assert news.cited("What happened?", until) == ["pump", "cup"]
 
 
 def test_a_text_that_speaks_to_the_model_is_not_quoted(news: News) -> None:

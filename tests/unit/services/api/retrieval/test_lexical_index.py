@@ -168,3 +168,16 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "api").write_text("")
     with pytest.raises(ConfigurationError, match="DATA_DIR"):
         LexicalIndex(tmp_path / "api" / "lexical.sqlite")
+
+
+def test_the_newest_documents_come_first_and_once(index: LexicalIndex) -> None:
+    words = [f"w{number}x" for number in range(200)]
+    documents = [
+        a_document(f"d{number}", numbered(words), updated_at=START + timedelta(minutes=number), source="even")
+        for number in (2, 6, 0, 4)
+    ] + [a_document("d3", "Short.", updated_at=START + timedelta(minutes=3), source="odd")]
+    index.apply("1", [], stored_documents(*documents))
+    assert index.newest(10, EVERYTHING) == ["d6", "d4", "d3", "d2", "d0"]
+    assert index.newest(2, EVERYTHING) == ["d6", "d4"]
+    assert index.newest(2, SearchFilter(sources=frozenset({"odd"}))) == ["d3"]
+    assert index.newest(9, SearchFilter(until=START + timedelta(minutes=3))) == ["d3", "d2", "d0"]
