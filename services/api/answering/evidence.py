@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from services.api.answering.question import AnswerKind, Subject, expected_kind, offers, subject
+from services.api.answering.confidence import MIN_CONFIDENCE, confidence
+from services.api.answering.question import Subject, expected_kind, offers, subject
+from services.api.answering.signals import Signals, signals
 from services.api.answering.untrusted import eligible_spans, with_safe_title
 from shared.domain import Hit
 from shared.text import Span, normalise_word, terms
@@ -18,9 +20,6 @@ if TYPE_CHECKING:
     from shared.ports import Embedder, Embedding
 
 MIN_HIT_SCORE = 0.2
-MIN_RELEVANCE = 0.35
-MIN_COVERAGE = 0.3
-CERTAIN_RELEVANCE = 0.6
 MAX_CANDIDATES = 16
 _COVERAGE_WEIGHT = 0.3
 _KIND_BONUS = 0.1
@@ -45,21 +44,42 @@ class Evidence:
     def weight(self) -> float:
         return self.relevance + _COVERAGE_WEIGHT * self.coverage + _KIND_BONUS * self.right_kind
 
-    @property
-    def sufficient(self) -> bool:
-        """Strong enough to answer from."""
-        return self.relevance >= CERTAIN_RELEVANCE or (
-            self.relevance >= MIN_RELEVANCE and self.coverage >= MIN_COVERAGE
-        )
-
 
 def weigh_evidence(
     question: str,
     question_embedding: Embedding,
     hits: Sequence[Hit],
     embedder: Embedder,
+    min_confidence: float = MIN_CONFIDENCE,
 ) -> list[Evidence]:
-    """The sufficient evidence, strongest first; empty means: do not answer."""
+    """Strongest first; empty means: do not answer.
+
+    :param min_confidence: the probability that the strongest answers the question below which there is no
+        answer, in [0, 1].
+    """
+    evidence = _ranked(question, question_embedding, hits, embedder)
+    if not evidence or confidence(_signals(question, evidence[0])) < min_confidence:
+        return []
+    return evidence
+
+
+def strongest_signals(
+    question: str, question_embedding: Embedding, hits: Sequence[Hit], embedder: Embedder
+) -> Signals | None:
+    """What the decision to answer goes by; ``None``: there is no evidence at all."""
+    evidence = _ranked(question, question_embedding, hits, embedder)
+    return _signals(question, evidence[0]) if evidence else None
+
+
+def _signals(question: str, item: Evidence) -> Signals:
+    # A page that speaks of this year's events rarely says the year.
+    title = f"{item.hit.title} {item.hit.updated_at.year}"
+    return signals(question, title, item.text, item.relevance)
+
+
+def _ranked(
+    question: str, question_embedding: Embedding, hits: Sequence[Hit], embedder: Embedder
+) -> list[Evidence]:
     # A word that the model's vocabulary does not hold as a whole is rare.
     about = subject(question, lambda word: embedder.count_tokens([word])[0] > 1)
     about_it = [hit for hit in map(with_safe_title, hits) if _is_about(about, hit)]
@@ -71,10 +91,16 @@ def weigh_evidence(
     )
     kind = expected_kind(question)
     evidence = [
-        Evidence(hit, span, float(relevance), coverage, _has_kind(kind, hit, span, question))
+        Evidence(
+            hit,
+            span,
+            float(relevance),
+            coverage,
+            right_kind=offers(kind, span.of(hit.text), f"{question} {hit.title}"),
+        )
         for (hit, span, coverage), relevance in zip(candidates, relevances, strict=True)
     ]
-    return sorted((item for item in evidence if item.sufficient), key=lambda item: -item.weight)
+    return sorted(evidence, key=lambda item: -item.weight)
 
 
 def _is_about(about: Subject, hit: Hit) -> bool:
@@ -100,7 +126,3 @@ def _candidates(question: str, hits: Sequence[Hit]) -> list[tuple[Hit, Span, flo
             found.append((hit, span, len(wanted & present) / max(1, len(wanted))))
     found.sort(key=lambda candidate: -(candidate[2] + candidate[0].score))
     return found[:MAX_CANDIDATES]
-
-
-def _has_kind(kind: AnswerKind, hit: Hit, span: Span, question: str) -> bool:
-    return offers(kind, span.of(hit.text), f"{question} {hit.title}")
