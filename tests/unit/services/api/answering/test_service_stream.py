@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from services.api.answering.events import Abandoned, AnswerEvent, AskResult, Done, Piece, Sources
-from shared.domain import Chunk, Document, Outcome, Prompt, SearchFilter, TokenUsage, Version
+from services.api.retrieval.scope import Scope
+from shared.domain import Chunk, Document, Outcome, Prompt, TokenUsage, Version
 from shared.embedder.hashing import HashingEmbedder
 from shared.errors import LLMUnavailable
 from shared.llm.extractive import ExtractiveLLM
@@ -69,7 +70,7 @@ class Scene:
     def stream(
         self, question: str = QUESTION, is_abandoned: Callable[[], bool] = lambda: False
     ) -> Generator[AnswerEvent, None, None]:
-        return self.service.stream(question, top_k=5, where=SearchFilter(), is_abandoned=is_abandoned)
+        return self.service.stream(question, Scope(5), is_abandoned=is_abandoned)
 
     def count(self, outcome: str) -> float | None:
         return self.registry.get_sample_value("rag_requests_total", {"outcome": outcome})
@@ -201,7 +202,7 @@ def test_without_evidence_the_model_is_not_asked(make_scene: MakeScene) -> None:
 def test_collected_it_is_the_same(make_scene: MakeScene) -> None:
     scene = make_scene(said(f"{KILLED} {HURT}"))
     streamed = result_of(list(scene.stream()))
-    asked = scene.service.ask(QUESTION, top_k=5, where=SearchFilter())
+    asked = scene.service.ask(QUESTION, Scope(5))
     assert (asked.answer, asked.as_of, asked.input_tokens, asked.output_tokens) == (
         streamed.answer, streamed.as_of, streamed.input_tokens, streamed.output_tokens,
     )  # fmt: skip
@@ -296,8 +297,7 @@ def test_an_abandoned_answer_stops_the_model_in_mid_sentence(make_scene: MakeSce
 
     def endless() -> Iterator[str]:
         nonlocal given
-        while True:
-            given += 1
+        for given in range(1, 1000):
             yield "word "
 
     scene = make_scene(endless)
@@ -310,5 +310,5 @@ def test_an_abandoned_answer_stops_the_model_in_mid_sentence(make_scene: MakeSce
 def test_an_answer_abandoned_before_the_model_is_asked_costs_nothing(make_scene: MakeScene) -> None:
     scene = make_scene(said(KILLED))
     with pytest.raises(Abandoned):
-        scene.service.ask(QUESTION, top_k=5, where=SearchFilter(), is_abandoned=lambda: True)
+        scene.service.ask(QUESTION, Scope(5), is_abandoned=lambda: True)
     assert scene.llm.asked == 0
