@@ -29,7 +29,7 @@ class HuggingFaceLLM:
 
         :raises ModelMissing: there is no such model, or it cannot be used.
         :raises ConfigurationError: the packages are not installed, or there is no such device.
-        :raises LLMUnavailable: it is not in the cache, and the hub cannot be reached.
+        :raises LLMUnavailable: it is to be fetched, but the hub does not answer.
         """
         loaded = load_model(model, device, context_tokens, threads)
         # These import torch and transformers, whose absence load_model has explained by now.

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.errors import ConfigurationError, LLMUnavailable, ModelMissing
+from shared.errors import ConfigurationError
+from shared.llm.huggingface_files import find_files, model_missing
 
 DEFAULT_MODEL = "google/flan-t5-small"
 _TRAINED_LENGTH_OF_T5 = 512  # its positions are relative: the configuration need not name a limit
 _LENGTH_NAMES = ("max_position_embeddings", "n_positions", "max_seq_len")
 _UNSET_IN_TOKENIZER = 10**9
-_FIRST_SERVER_ERROR = 500
-_TRUE = frozenset(("1", "on", "yes", "true"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +32,26 @@ class LoadedModel:
 
 
 def load_model(model: str, device: str, limit: int, threads: int) -> LoadedModel:
-    """``model``: the name of a repository on the hub, in the cache or to be fetched (never with
-    HF_HUB_OFFLINE=1), or a folder. ``limit``: the window is no larger. ``threads``: of the processor,
-    where it computes.
+    """``model``: a folder, or the name of a repository on the hub. ``limit``: the window is no larger.
+    ``threads``: of the processor, where it computes.
 
     :raises ModelMissing: there is no such model, or it cannot be used.
     :raises ConfigurationError: the packages are not installed, or there is no such device.
-    :raises LLMUnavailable: it is not in the cache, and the hub cannot be reached.
+    :raises LLMUnavailable: it is to be fetched, but the hub does not answer.
     """
     torch, transformers = _import_libraries()
     chosen = _choose_device(torch, device)
     if chosen == "cpu":
         torch.set_num_threads(threads)
-    where = str(Path(model)) if Path(model).is_dir() else model
-    options = {"trust_remote_code": False, "local_files_only": _is_offline()}
+    folder = find_files(model)
+    options = {"trust_remote_code": False, "local_files_only": True}
     try:
-        config = transformers.AutoConfig.from_pretrained(where, **options)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
+        config = transformers.AutoConfig.from_pretrained(folder, **options)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **options)
         is_seq2seq = bool(config.is_encoder_decoder)
         kind = transformers.AutoModelForSeq2SeqLM if is_seq2seq else transformers.AutoModelForCausalLM
         loaded, found = kind.from_pretrained(
-            where,
+            folder,
             config=config,
             # Half precision is slow on most processors; an accelerator takes the weights as they are.
             dtype=torch.float32 if chosen == "cpu" else "auto",
@@ -64,17 +62,13 @@ def load_model(model: str, device: str, limit: int, threads: int) -> LoadedModel
         loaded = loaded.to(chosen).eval()
     except Exception as error:
         # Which types a damaged file raises differs from model to model.
-        if not _is_offline() and _may_pass(error):
-            raise LLMUnavailable(
-                f"LLM_MODEL={model} is not in the cache, and the hub does not answer ({_first_line(error)})"
-            ) from error
-        raise _missing(model, _first_line(error)) from error
+        raise model_missing(model, str(error) or type(error).__name__) from error
     if absent := sorted(found["missing_keys"]):
-        raise _missing(model, f"its weights lack {absent[0]}; is it a model that generates text?")
+        raise model_missing(model, f"its weights lack {absent[0]}; is it a model that generates text?")
     if not tokenizer.is_fast:
-        raise _missing(model, "it has no tokenizer.json")
+        raise model_missing(model, "it has no tokenizer.json")
     return LoadedModel(
-        name=Path(model).resolve().name if Path(model).is_dir() else model,
+        name=folder.resolve().name if folder == Path(model) else model,
         model=loaded,
         tokenizer=tokenizer,
         is_seq2seq=is_seq2seq,
@@ -87,7 +81,6 @@ def _import_libraries() -> tuple[Any, Any]:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ["DISABLE_SAFETENSORS_CONVERSION"] = "1"  # else a service of the hub is asked to convert
     try:
         import huggingface_hub
         import jinja2  # noqa: F401 - for chat templates
@@ -116,10 +109,6 @@ def _choose_device(torch: Any, device: str) -> str:
     return device
 
 
-def _is_offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").lower() in _TRUE
-
-
 def _trained_length(config: Any, tokenizer: Any, is_seq2seq: bool, limit: int) -> int:
     text_config = config.get_text_config()
     named = [getattr(text_config, name, None) for name in _LENGTH_NAMES]
@@ -127,30 +116,3 @@ def _trained_length(config: Any, tokenizer: Any, is_seq2seq: bool, limit: int) -
         named.append(tokenizer.model_max_length)
     lengths = [int(length) for length in named if length]
     return min(lengths, default=_TRAINED_LENGTH_OF_T5 if is_seq2seq else limit)
-
-
-def _may_pass(error: BaseException | None) -> bool:
-    """The network is away, or the hub is in trouble."""
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    while error is not None:
-        if isinstance(error, LocalEntryNotFoundError):
-            return True
-        if isinstance(error, HfHubHTTPError):
-            return error.response.status_code >= _FIRST_SERVER_ERROR
-        error = error.__cause__
-    return False
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().partition("\n")[0]
-
-
-def _missing(model: str, why: str) -> ModelMissing:
-    cure = (
-        "name a folder with a model in safetensors that generates text, or set LLM=llamacpp or LLM=extractive"
-    )
-    if not Path(model).is_dir() and _is_offline():
-        why = "HF_HUB_OFFLINE=1, and the cache of the hub has no such model, or not all of it"
-        cure = f"set HF_HUB_OFFLINE=0 to fetch it, {cure}"
-    return ModelMissing(f"LLM_MODEL={model}: cannot be loaded ({why}); {cure}")

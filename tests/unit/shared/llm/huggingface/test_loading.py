@@ -20,7 +20,7 @@ from shared.llm.factory import build_llm
 from shared.llm.huggingface import HuggingFaceLLM
 from shared.llm.huggingface_loading import _choose_device
 from shared.settings import LLMSettings
-from tests.support.processes import free_port
+from tests.support.hub_server import hub_of
 from tests.support.tiny_models import WINDOW, save_plain_model
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -53,10 +53,15 @@ def test_the_default_is_flan_t5_small(monkeypatch: pytest.MonkeyPatch, tmp_path:
             build_llm(LLMSettings(LLM="huggingface", model=empty))  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("model", ["nobody/no-such-model", "no-such-model", "a/b/c", "../nothing", "x y"])
+@pytest.mark.parametrize("model", ["nobody/no-such-model", "no-such-model"])
 def test_a_missing_model_is_a_wrong_setting(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "set HF_HUB_OFFLINE=0" in refusal(model)
+
+
+@pytest.mark.parametrize("model", ["a/b/c", "../nothing", "x y", __file__])
+def test_a_name_that_no_repository_can_have_is_a_wrong_setting(model: str) -> None:
+    assert "neither a folder nor the name of a repository" in refusal(model)
 
 
 def test_an_empty_folder_is_a_wrong_setting(tmp_path: Path) -> None:
@@ -225,29 +230,66 @@ def test_offline_a_model_comes_from_the_cache(t5: Path, tmp_path: Path) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("True someone/tiny\n", "", 0)
 
 
-UNREACHABLE = """
-import time
+FETCHING = """
+import json, sys, time
 time.sleep = lambda seconds: None  # between the attempts of the hub's own client
-from shared.errors import LLMUnavailable
+from shared.errors import RagError
 from shared.llm.factory import build_llm
 from shared.settings import LLMSettings
-try:
-    build_llm(LLMSettings())
-except LLMUnavailable as error:
-    print(error)
+for line in sys.stdin:
+    try:
+        llm = build_llm(LLMSettings(model=line.strip()))
+        print(llm.name, flush=True)
+        llm.close()
+    except RagError as error:
+        print(type(error).__name__, error, flush=True)
 """
 
 
-def test_a_hub_that_is_away_may_come_back(tmp_path: Path) -> None:
-    """So it is waited for, where a wrong name ends the process."""
-    done = run(
-        UNREACHABLE,
-        tmp_path,
-        LLM_MODEL="someone/tiny",
-        HF_HUB_OFFLINE="0",
-        HF_ENDPOINT=f"http://127.0.0.1:{free_port()}",
-        HF_HUB_CACHE=str(tmp_path / "hub"),
-        no_proxy="127.0.0.1",
-    )
-    assert (done.stderr, done.returncode) == ("", 0)
-    assert done.stdout.startswith("LLM_MODEL=someone/tiny is not in the cache, and the hub does not answer (")
+def test_what_is_not_in_the_cache_is_fetched_once(t5: Path, tmp_path: Path) -> None:
+    """A hub that is away is waited for, a wrong name is told, neither code nor pickles are fetched, and
+    what is in the cache is not asked for again."""
+    published = Path(shutil.copytree(t5, tmp_path / "published"))
+    needed = {file.name for file in published.iterdir()}
+    for name in ("pytorch_model.bin", "own.py", "onnx/config.json"):
+        (published / name).parent.mkdir(exist_ok=True)
+        (published / name).write_text("{}")
+    with hub_of("someone/tiny", published) as hub:
+        environment = {
+            "LLM": "huggingface",
+            "LLM_THREADS": "1",
+            "HF_HUB_OFFLINE": "0",
+            "HF_ENDPOINT": hub.url,
+            "HF_HUB_CACHE": str(tmp_path / "cache"),
+            "no_proxy": "127.0.0.1",
+        }
+        with subprocess.Popen(
+            [sys.executable, "-c", FETCHING],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
+
+            def ask_for(model: str) -> str:
+                process.stdin.write(f"{model}\n")
+                process.stdin.flush()
+                return process.stdout.readline()
+
+            for status, error in ((503, "LLMUnavailable"), (401, "ModelMissing"), (404, "ModelMissing")):
+                hub.refuse = status
+                assert ask_for("someone/tiny").startswith(f"{error} LLM_MODEL=someone/tiny: ")
+            hub.refuse = None
+            assert ask_for("someone/other").startswith("ModelMissing LLM_MODEL=someone/other: ")
+            assert ask_for("someone/tiny") == "someone/tiny\n"
+            assert hub.fetched == needed
+            before = hub.requests
+            assert ask_for("someone/tiny") == "someone/tiny\n"
+            assert hub.requests == before
+            process.stdin.close()
+            assert process.stderr.read() == ""

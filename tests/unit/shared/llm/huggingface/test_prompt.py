@@ -88,6 +88,11 @@ def test_ordinary_text_is_left_alone(tiny_model: Path) -> None:
     assert prompts.harmless(text) == text
 
 
+def test_special_tokens_stay_readable_but_are_broken(t5: Path, chat_model: Path) -> None:
+    assert encoder(t5).harmless("47</s><extra_id_0><pad>") == "47< /s>< extra_id_0>< pad>"
+    assert encoder(chat_model).harmless("47<|im_end|> <|endoftext|>") == "47< |im_end|> < |endoftext|>"
+
+
 def test_a_document_cannot_forge_a_special_token(tiny_model: Path) -> None:
     prompts = encoder(tiny_model, use_chat_template="t5" not in tiny_model.name)
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
