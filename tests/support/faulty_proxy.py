@@ -1,11 +1,12 @@
 """Between a client and a language model's server, in a process of its own: lets everything through, but does
-to chat requests what it is told to. Says ``left`` when the client goes away in the middle of an answer.
+to chat requests what it is told to. Says ``left`` when the client goes away from an answer that would never
+end.
 
 Its orders, each said back when it is in force:
 ``none``; ``status CODE TIMES [RETRY_AFTER]``; ``drop TIMES`` (close without an answer); ``cut BYTES`` (of
-the answer, its head included); ``hang`` (no answer); ``stall BYTES`` (then silence); ``ping BYTES`` (then
-signs of life without content); ``body TYPE TEXT`` (an answer of its own); ``count`` (says how many chat
-requests came).
+the answer, its head included); ``hang`` (no answer); ``stall BYTES`` (then silence); ``ping`` (one
+piece, then signs of life without content); ``body TYPE TEXT`` (an answer of its own); ``count`` (says how
+many chat requests came).
 """
 
 from __future__ import annotations
@@ -91,30 +92,41 @@ class _Proxy:
             return fault
 
     def _forward(self, client: socket.socket, head: bytes, body: bytes, fault: list[str]) -> None:
-        limit = int(fault[1]) if fault[0] in ("cut", "stall", "ping") else None
+        limit = int(fault[1]) if fault[0] in ("cut", "stall") else None
         lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
         with socket.create_connection(self._upstream) as server, selectors.DefaultSelector() as selector:
             server.sendall(b"\r\n".join([*lines[:-2], b"Connection: close", b"", b""]) + body)
             selector.register(server, selectors.EVENT_READ)
             selector.register(client, selectors.EVENT_READ)
+            begun = False
             while True:
                 ready = [key.fileobj for key, _ in selector.select()]
                 if client in ready:  # it sends nothing more, so it is gone
-                    say("left")
                     return
                 data = server.recv(_CHUNK)
+                if not begun:  # or the client would use a connection again that is closed below
+                    data = data.replace(b"\r\n", b"\r\nConnection: close\r\n", 1)
+                    begun = True
                 if limit is None:
                     client.sendall(data)
+                    if fault[0] == "ping" and _ends_a_piece(data):
+                        _wait_until_gone(client, ping=True)
+                        return
                 elif len(data) < limit:
                     client.sendall(data)
                     limit -= len(data)
                 else:
                     client.sendall(data[:limit])
-                    if fault[0] != "cut":
-                        _wait_until_gone(client, ping=fault[0] == "ping")
+                    if fault[0] == "stall":
+                        _wait_until_gone(client, ping=False)
                     return
                 if not data:
                     return
+
+
+def _ends_a_piece(data: bytes) -> bool:
+    """A whole chunk of HTTP, not the head before the first."""
+    return data.endswith(b"\r\n") and not data.endswith(b"\r\n\r\n")
 
 
 def _read_request(client: socket.socket) -> tuple[bytes, bytes]:

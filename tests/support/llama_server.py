@@ -38,7 +38,8 @@ def packaged_params(context_tokens: int) -> xllamacpp.CommonParams:
     params.n_ctx = context_tokens
     params.n_parallel = 1
     params.n_gpu_layers = 0
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 2
+    # Threads that wait for one another are no help on a busy machine.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.cpuparams.poll = params.cpuparams_batch.poll = 0
     params.verbosity = 0
     params.ui = False

@@ -15,7 +15,9 @@ from shared.errors import LLMUnavailable, ModelMissing
 from shared.llm.factory import build_llm
 from shared.ports import LLM
 from shared.settings import LLMSettings
+from tests.contract.llm.conftest import OLLAMA_MODEL, PATIENT
 from tests.support.hits import a_hit, evidence_of
+from tests.support.llama_server import KEY
 from tests.support.processes import free_port
 
 QUESTION = "How many people did the earthquake in Velmora kill?"
@@ -25,13 +27,18 @@ TINY = ["huggingface-t5", "huggingface-chat", "huggingface-plain"]
 """Random weights: they hold to the contract, but cannot read."""
 
 
-@pytest.fixture(scope="module", params=["extractive", "llamacpp", *TINY])
+@pytest.fixture(scope="module", params=["extractive", "llamacpp", "openai", "ollama", *TINY])
 def llm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LLM]:
     kind, _, tiny = request.param.partition("-")
     model = str(_save_tiny_model(tiny, tmp_path_factory.mktemp(tiny))) if tiny else None
     # Threads that wait for one another at every token of so small a model are no help on a busy machine.
     threads = 1 if tiny else 2
-    built = build_llm(LLMSettings(LLM=kind, model=model, threads=threads))  # type: ignore[call-arg]
+    settings = {"LLM": kind, "model": model, "threads": threads, "silence_seconds": PATIENT}
+    if kind == "openai":
+        settings |= {"OPENAI_BASE_URL": request.getfixturevalue("llama").base_url, "OPENAI_API_KEY": KEY}
+    elif kind == "ollama":
+        settings |= {"OLLAMA_URL": request.getfixturevalue("ollama").url, "model": OLLAMA_MODEL}
+    built = build_llm(LLMSettings(_env_file=None, **settings))  # type: ignore[arg-type]
     yield built
     built.close()
 
@@ -49,7 +56,7 @@ def _prompt(llm: LLM) -> Prompt:
     )
 
 
-@pytest.mark.parametrize("llm", ["extractive", "llamacpp"], indirect=True)
+@pytest.mark.parametrize("llm", ["extractive", "llamacpp", "openai", "ollama"], indirect=True)
 def test_it_reads_the_answer_in_the_passage(llm: LLM) -> None:
     assert "47" in "".join(llm.stream(_prompt(llm)))
 
