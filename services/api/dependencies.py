@@ -15,6 +15,7 @@ from services.api.answering.question import Turn
 from services.api.auth import KeyRing
 from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
+from services.api.retrieval.scope import Scope
 from services.api.settings import ApiSettings
 from services.api.versions import VersionLedger
 from services.api.watching.board import Deliver, Watch
@@ -29,9 +30,8 @@ class Answering(Protocol):
     def ask(
         self,
         question: str,
+        scope: Scope,
         *,
-        top_k: int,
-        where: SearchFilter,
         history: Sequence[Turn] = (),
         is_abandoned: IsAbandoned,
     ) -> AskResult: ...
@@ -39,14 +39,13 @@ class Answering(Protocol):
     def stream(
         self,
         question: str,
+        scope: Scope,
         *,
-        top_k: int,
-        where: SearchFilter,
         history: Sequence[Turn] = (),
         is_abandoned: IsAbandoned,
     ) -> Generator[AnswerEvent, None, None]: ...
 
-    def search(self, question: str, *, top_k: int, where: SearchFilter) -> list[Hit]: ...
+    def search(self, question: str, scope: Scope) -> list[Hit]: ...
 
 
 class Watches(Protocol):

@@ -12,17 +12,17 @@ from services.api.answering.time_window import TimedQuestion, TimeWindow, read_t
 from services.api.dependencies import Answering
 from services.api.error_handlers import InvalidRequest
 from services.api.filters import Filters
+from services.api.retrieval.scope import Scope
 from shared.domain import SearchFilter
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
     """The same for every route that answers. ``question`` is without the phrase of ``window``, and
-    ``where`` has its bounds."""
+    ``scope`` has its bounds."""
 
     question: str
-    top_k: int
-    where: SearchFilter
+    scope: Scope
     window: TimeWindow | None = None
     history: Sequence[Turn] = ()
 
@@ -32,6 +32,7 @@ class Inquiry:
         question: str,
         *,
         top_k: int,
+        recency: float | None = None,
         filters: Filters,
         now: datetime,
         time_zone: str,
@@ -50,13 +51,12 @@ class Inquiry:
                 where = replace(where, since=window.since, until=window.until)
         else:
             window = TimeWindow(where.since, where.until, None)
-        return cls(timed.text, top_k, where, window, history)
+        return cls(timed.text, Scope(top_k, where, recency), window, history)
 
     def ask(self, answering: Answering, is_abandoned: IsAbandoned) -> AskResult:
         return answering.ask(
             self.question,
-            top_k=self.top_k,
-            where=self.where,
+            self.scope,
             history=self.history,
             is_abandoned=is_abandoned,
         )
@@ -64,8 +64,7 @@ class Inquiry:
     def stream(self, answering: Answering, is_abandoned: IsAbandoned) -> Generator[AnswerEvent, None, None]:
         return answering.stream(
             self.question,
-            top_k=self.top_k,
-            where=self.where,
+            self.scope,
             history=self.history,
             is_abandoned=is_abandoned,
         )

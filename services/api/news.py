@@ -15,6 +15,7 @@ from services.api.answering.stages import Stages
 from services.api.answering.untrusted import eligible_spans
 from services.api.dependencies import Answering
 from services.api.retrieval.retriever import Retriever
+from services.api.retrieval.scope import Scope
 from shared.domain import Answer, Hit, Outcome, SearchFilter
 from shared.observability.metrics import ApiMetrics
 from shared.ports import VectorStore
@@ -59,43 +60,37 @@ class NewsAnswering:
         self._metrics = metrics
         self._model = model
 
-    def search(self, question: str, *, top_k: int, where: SearchFilter) -> list[Hit]:
+    def search(self, question: str, scope: Scope) -> list[Hit]:
         """See ``AnswerService``; the newest changes first, where the question asks for no more."""
-        if asks_for_news(question, where):
-            return self._retriever.newest(top_k, where)
-        return self._answering.search(question, top_k=top_k, where=where)
+        if asks_for_news(question, scope.where):
+            return self._retriever.newest(scope.top_k, scope.where)
+        return self._answering.search(question, scope)
 
     def ask(
         self,
         question: str,
+        scope: Scope,
         *,
-        top_k: int,
-        where: SearchFilter,
         history: Sequence[Turn] = (),
         is_abandoned: IsAbandoned,
     ) -> AskResult:
         """See ``AnswerService``."""
-        with closing(
-            self.stream(question, top_k=top_k, where=where, history=history, is_abandoned=is_abandoned)
-        ) as events:
+        with closing(self.stream(question, scope, history=history, is_abandoned=is_abandoned)) as events:
             return next(event.result for event in events if isinstance(event, Done))
 
     def stream(
         self,
         question: str,
+        scope: Scope,
         *,
-        top_k: int,
-        where: SearchFilter,
         history: Sequence[Turn] = (),
         is_abandoned: IsAbandoned,
     ) -> Generator[AnswerEvent, None, None]:
         """See ``AnswerService``."""
-        if asks_for_news(standalone_question(question, history), where):
-            yield from self._news(min(top_k, MAX_QUOTES), where)
+        if asks_for_news(standalone_question(question, history), scope.where):
+            yield from self._news(min(scope.top_k, MAX_QUOTES), scope.where)
         else:
-            yield from self._answering.stream(
-                question, top_k=top_k, where=where, history=history, is_abandoned=is_abandoned
-            )
+            yield from self._answering.stream(question, scope, history=history, is_abandoned=is_abandoned)
 
     def _news(self, limit: int, where: SearchFilter) -> Generator[AnswerEvent, None, None]:
         stages, outcome = Stages(self._metrics), "error"

@@ -49,6 +49,12 @@ class SearchRequest(StrictRequest):
     )
     top_k: int = Field(default=5, ge=1, le=20)
     filters: Filters = Filters()
+    recency: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="How much being new counts; default: RETRIEVAL_RECENCY_WEIGHT.",
+    )
 
 
 class AskRequest(SearchRequest):

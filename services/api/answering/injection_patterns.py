@@ -64,7 +64,7 @@ TURNS = _rules(
     ),
     (
         "system:|assistant:|developer:|human:|user:|system :|assistant :|user :",
-        r"(?:^|[.!?]\s)\W{0,3}(?:system|assistant|developer|human|user)\s?:\s",
+        r"(?:^|[.!?:]\s)\W{0,3}(?:system|assistant|developer|human|user)\s?:\s",
     ),
 )
 """Another speaker begins: nothing after it in the text is the source's own."""
@@ -132,6 +132,13 @@ _WHO_IS_MEANT = _rules(
         rf"\b(?:to|for) (?:any|all|every|the) {_READER} (?:reading|processing|summari[sz]ing|that reads?"
         rf"|who reads?)\b",
     ),
+    ("as an ai|as a language|as a large", r"\bas an? (?:ai|(?:large )?language model|llm)\b"),
+    (
+        "you have been|you've been|i am the|i'm the|authori|attention model",
+        r"\byou(?: have|'ve) been (?:pwned|hacked|jailbroken|authori[sz]ed|reprogrammed|updated|instructed)\b"
+        r"|\bi(?: am|'m) (?:the|your) (?:developer|admin(?:istrator)?|owner|creator|operator|system)\b"
+        r"|\bauthori[sz]e[sd]? you\b|\battention model\b",
+    ),
     ("you are", r"\byou are (?:now|no longer|henceforth|hereby)\b"),
     (
         "from now on",
@@ -157,6 +164,32 @@ _WHO_IS_MEANT = _rules(
 )
 
 _WHAT_TO_ANSWER = _rules(
+    (
+        "answer|response|reply|summary|sentence|message",
+        rf"{_CLAUSE}(?:write|include|append|begin|start|end|add|insert|use|put|make sure|prefix|prepend"
+        rf"|finish)\b"
+        r"[^.!?]{0,60}\b(?:the|your|each|every|any|all|this) (?:answer|response|reply|summary|sentence"
+        r"|message)s?\b",
+    ),
+    (
+        "answer|response|reply|output|goal|task",
+        r"\b(?:your|only|correct|final|acceptable|right|proper|expected|true|new|assistant's|ai's|model's)"
+        r" (?:acceptable |correct |new )?(?:answer|response|reply|output|goal|task) (?:is|are|to|:)"
+        r"|\bfinal answer\s?:"
+        r"|\bquestions?\b[^.!?]{0,60}, (?:the )?(?:answer|reply|response) is\b",
+    ),
+    (
+        "answer|response|reply|replies",
+        r"\b(?:answer|response|reply|replies)s? to\b[^.!?]{0,60}\b(?:must|should|shall) (?:be|read|say"
+        r"|contain)\b",
+    ),
+    (
+        "assistant|chatbot|model|llm|bot |ai ",
+        r"\b(?:assistant|ai|chatbot|model|llm|bot) (?:must|should|shall|has to|is to|needs to|states"
+        r"|says|answers|replies"
+        r"|responds|will now)\b(?: not| now| always| only)*"
+        r"(?: (?:say|state|answer|reply|respond|write|cite|mention|output|include|tell)| that| with)\b",
+    ),
     (
         "only|exactly|verbatim|nothing|the following|the word|the phrase|the string|the code|the token"
         "|the secret"
@@ -213,7 +246,15 @@ _ATTACKS = _rules(
         r"|hidden prompt|your (?:instructions|prompt|rules|guidelines)|api keys?|developer message)\b",
     ),
     ("http", r"\b(?:visit|open|fetch|click|load|go to)\b.{0,20}\bhttps?://\S*[?&=]"),
-    ("system ", r"\bsystem (?:prompt|override)\b"),
+    (
+        "system |override|admin",
+        r"\bsystem (?:prompt|override)\b|^\W*(?:system |admin )?override\s?:|\badmin message\b",
+    ),
+    (
+        "this point",
+        r"\bfrom this (?:point|moment) (?:on|forward|onwards?)\b,? (?:you|answer|respond|reply|always"
+        r"|every|only|speak|act)\b",
+    ),
     (
         "instruction|directive|orders|task",
         r"\b(?:new|updated|additional|secret|hidden|real) (?:system )?(?:instructions?|directives?"
@@ -254,3 +295,36 @@ ENCODED = re.compile(
     r"[A-Za-z0-9+]{28,}(?:/[A-Za-z0-9+]{8,})*={0,2}(?![\w+/-])"
 )
 """A long run of base64; case matters, so not on folded text."""
+
+_ORDER = (
+    "print|output|reply|respond|answer|repeat|reveal|tell|ignore|disregard|forget|pretend|obey|translate"
+    "|summarise|summarize|recite|echo"
+)
+_MILD_ORDER = "say|write|state|mention|include|append|paraphrase|use|call|remember|override"
+_NO_OBJECT = (
+    r"(?!\s*(?:[,;:)/.!?|*=$-]|$)|\s+(?:of|from|to|be|was|is|are|were|by|and|or|in|on|at|as|than|\d)\b)"
+)
+
+ORDERS = _rules((_ORDER, rf"{_CLAUSE}(?:do not |don't |never |always )?(?:{_ORDER})\b{_NO_OBJECT}"))
+"""A bare verb of speech where a clause begins: a text about its subject gives its reader no orders. Names
+of songs and programmes do, so titles may."""
+
+MILD_ORDERS = _rules(
+    (f"{_ORDER}|{_MILD_ORDER}", rf"{_CLAUSE}(?:do not |don't |never |always )?(?:{_ORDER}|{_MILD_ORDER})\b")
+)
+"""Verbs that stand there for other reasons too: an order only together with a ``CODE_WORD``."""
+
+WEAK_SIGNS = re.compile(
+    r"\b(?:you|your|yours|yourself|answers?|response|respond|reply|replies|output|prompt|instructions?"
+    r"|question"
+    r"|the user|users|assistant|obey|comply|instead|must|always|never|password|secret|magic word"
+    r"|code ?word)\b"
+    r"|^\W*(?:say|write|call|use|do|don't|only|just|print|repeat|include|append|begin|start|end|stop"
+    r"|tell|state"
+    r"|mention|refer|claim|pretend|remember|note|make|give|return|send|visit|respond|speak|translate"
+    r"|please)\b"
+)
+"""Ordinary words, which mean something only beside a sentence that speaks to the model."""
+
+CODE_WORD = re.compile(r"\b(?=\w*[A-Z])\w*[A-Z]{2}[\w-]*\d|\b[A-Z]{5,}\b|\b[A-Z]+(?:[_-][A-Z0-9]+)+\b")
+"""What such a sentence wants to see repeated."""

@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from services.api.answering.abstaining import no_context
 from services.api.answering.events import (
@@ -25,9 +26,13 @@ from services.api.caching.answer_cache import CachedAnswer
 from services.api.caching.cached_answers import CachedAnswers
 from services.api.matching.interest import Interest
 from services.api.retrieval.retriever import Retriever
-from shared.domain import Answer, Hit, Outcome, SearchFilter, Version
+from services.api.retrieval.scope import Scope
+from shared.domain import Answer, Hit, Outcome, Version
 from shared.observability.metrics import ApiMetrics
 from shared.ports import LLM, Embedder, VectorStore
+
+if TYPE_CHECKING:
+    from shared.ports import Embedding
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +81,30 @@ class AnswerService:
         self._writer = Writer(llm, metrics, max_sentences)
         self._metrics = metrics
 
-    def search(self, question: str, *, top_k: int, where: SearchFilter) -> list[Hit]:
+    def search(self, question: str, scope: Scope) -> list[Hit]:
         """The passages that answer the question best, best first.
 
         :raises StoreUnavailable: the store cannot be reached.
         """
-        return self._retriever.retrieve(question, self._embedder.embed([question])[0], top_k, where)
+        return self._retrieve(question, self._embedder.embed([question])[0], scope)
 
     def ask(
         self,
         question: str,
+        scope: Scope,
         *,
-        top_k: int,
-        where: SearchFilter,
         history: Sequence[Turn] = (),
         is_abandoned: IsAbandoned = _never,
     ) -> AskResult:
         """What ``stream`` ends with; same errors."""
-        with closing(
-            self.stream(question, top_k=top_k, where=where, history=history, is_abandoned=is_abandoned)
-        ) as events:
+        with closing(self.stream(question, scope, history=history, is_abandoned=is_abandoned)) as events:
             return next(event.result for event in events if isinstance(event, Done))
 
     def stream(
         self,
         question: str,
+        scope: Scope,
         *,
-        top_k: int,
-        where: SearchFilter,
         history: Sequence[Turn] = (),
         is_abandoned: IsAbandoned = _never,
     ) -> Generator[AnswerEvent, None, None]:
@@ -118,7 +119,7 @@ class AnswerService:
         stages, outcome = Stages(self._metrics), "error"
         try:
             final = yield from self._answer(
-                standalone_question(question, history), top_k, where, stages, is_abandoned
+                standalone_question(question, history), scope, stages, is_abandoned
             )
             outcome = final.draft.answer.outcome.value
         except (Abandoned, GeneratorExit):
@@ -141,30 +142,30 @@ class AnswerService:
         )
 
     def _answer(
-        self, question: str, top_k: int, where: SearchFilter, stages: Stages, is_abandoned: IsAbandoned
+        self, question: str, scope: Scope, stages: Stages, is_abandoned: IsAbandoned
     ) -> Generator[AnswerEvent, None, _Final]:
         with stages.timed("cache"):
             as_of = self._store.stats().as_of
-            kept = self._cached_answers.find(question, top_k, where)
+            kept = self._cached_answers.find(question, scope)
             moment = self._cached_answers.moment
         if kept is not None and self._is_current(kept.answer):
             yield Sources(_one_for_each_document(kept.evidence), as_of)
             yield from Transcript().pieces(kept.answer)
             return _Final(Draft(kept.answer), as_of, cached=True)
-        finding = self._find(question, top_k, where, stages)
+        finding = self._find(question, scope, stages)
         yield Sources(_one_for_each_document(finding.evidence), finding.as_of)
         transcript, draft = Transcript(), Draft(finding.unknown)
         with closing(self._drafts(question, finding, stages, is_abandoned)) as drafts:
             for draft in drafts:
                 if not self._is_current(draft.answer):
-                    finding = self._find(question, top_k, where, stages)
+                    finding = self._find(question, scope, stages)
                     draft = replace(draft, answer=_without_model(finding, draft.answer.outcome))
                     yield from transcript.pieces(draft.answer)
                     return _Final(draft, finding.as_of, cached=False)
                 yield from transcript.pieces(draft.answer)
         yield from transcript.pieces(draft.answer)
         if draft.answer.outcome is not Outcome.DEGRADED:
-            self._cached_answers.keep(question, top_k, where, finding.answered_by(draft.answer), moment)
+            self._cached_answers.keep(question, scope, finding.answered_by(draft.answer), moment)
         return _Final(draft, finding.as_of, cached=False)
 
     def _drafts(
@@ -175,19 +176,22 @@ class AnswerService:
         else:
             yield Draft(finding.unknown)
 
-    def _find(self, question: str, top_k: int, where: SearchFilter, stages: Stages) -> _Finding:
+    def _find(self, question: str, scope: Scope, stages: Stages) -> _Finding:
         # Taken before the search: what was indexed up to here is certainly taken into account.
         as_of = self._store.stats().as_of
         with stages.timed("embed"):
             embedding = self._embedder.embed([question])[0]
         with stages.timed("retrieve"):
-            hits = self._retriever.retrieve(question, embedding, top_k, where)
+            hits = self._retrieve(question, embedding, scope)
         with stages.timed("weigh"):
             evidence = weigh_evidence(question, embedding, hits, self._embedder)
         if evidence:
             self._metrics.top_score.observe(evidence[0].relevance)
-        interest = Interest.of(question, embedding, where)
-        return _Finding(interest, hits, evidence, as_of, no_context(where))
+        interest = Interest.of(question, embedding, scope.where)
+        return _Finding(interest, hits, evidence, as_of, no_context(scope.where))
+
+    def _retrieve(self, question: str, embedding: Embedding, scope: Scope) -> list[Hit]:
+        return self._retriever.retrieve(question, embedding, scope.top_k, scope.where, scope.recency)
 
     def _is_current(self, answer: Answer) -> bool:
         """A model may write for seconds: what it was given may be changed or deleted by then."""

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
+from itertools import takewhile
 
 from services.api.answering.hidden_text import deceives, visible
 from services.api.answering.injection_patterns import (
     ADDRESSES,
+    CODE_WORD,
     ENCODED,
+    MILD_ORDERS,
+    ORDERS,
     TEMPLATE_TOKEN,
     TURNS,
+    WEAK_SIGNS,
     any_matches,
 )
 from shared.domain import Hit
@@ -32,30 +37,38 @@ _BRACKETS = str.maketrans("[]", "()")
 _TAG = re.compile(r"<(?=[\w/|!?｜<])|(?<=[\w|/\"'｜>])>")
 
 
-def eligible_spans(text: str) -> list[Span]:
+@lru_cache(maxsize=4096)
+def eligible_spans(text: str) -> tuple[Span, ...]:
     """The sentences of a chunk that may be evidence, in order.
 
-    What follows a sentence that speaks to the model is withheld to the end of its paragraph; what follows a
-    forged turn of a conversation, to the end of the text.
+    Around a sentence that speaks to the model, in its paragraph, and after a forged turn of a conversation,
+    to the end of the text, others are withheld on weaker signs: an instruction is rarely one sentence long.
     """
     spans = sentence_spans(text)
     if not _is_suspicious(text):
-        return spans
-    return list(_eligible(text, spans))
+        return tuple(spans)
+    wary = _wary_ranges(text, spans)
+    return tuple(
+        span for span in spans if _is_eligible(span.of(text), wary=any(span.start in part for part in wary))
+    )
 
 
-def _eligible(text: str, spans: list[Span]) -> Iterator[Span]:
-    withheld_to = 0
+def _wary_ranges(text: str, spans: list[Span]) -> list[range]:
+    found = []
     for span in spans:
-        sentence = span.of(text)
-        folded = _folded(sentence)
+        folded = _folded(span.of(text))
         if _begins_a_turn(folded):
-            return
-        if any_matches(ADDRESSES, folded) or ENCODED.search(sentence):
-            paragraph_end = text.find("\n", span.end)
-            withheld_to = len(text) if paragraph_end < 0 else paragraph_end
-        elif span.start >= withheld_to and not deceives(sentence):
-            yield span
+            found.append(range(span.start, len(text)))
+        elif _gives_orders(span.of(text), folded):
+            end = text.find("\n", span.end)
+            found.append(range(text.rfind("\n", 0, span.start) + 1, len(text) if end < 0 else end))
+    return found
+
+
+def _is_eligible(sentence: str, *, wary: bool) -> bool:
+    if _is_suspicious(sentence):
+        return False
+    return not wary or not (WEAK_SIGNS.search(_folded(sentence)) or CODE_WORD.search(sentence))
 
 
 def with_safe_title(hit: Hit) -> Hit:
@@ -64,8 +77,14 @@ def with_safe_title(hit: Hit) -> Hit:
 
 
 def safe_label(text: str) -> str:
-    """A title or an attribute as it may be shown: only what can be seen; empty if it speaks to the model."""
-    return "" if _is_suspicious(text, deceptive_counts=False) else visible(text)
+    """A title or an attribute as it may be shown: what can be seen of it; of one that speaks to the model,
+    what stands before that, which may be nothing."""
+    folded = _folded(text)
+    if not _begins_a_turn(folded) and not _is_addressed(text, folded):
+        return visible(text)
+    spans = sentence_spans(text)
+    harmless = list(takewhile(lambda span: _is_eligible(span.of(text), wary=True), spans))
+    return visible(text[: harmless[-1].end]) if harmless else ""
 
 
 def for_model(text: str) -> str:
@@ -80,13 +99,21 @@ def without_markers(text: str) -> str:
     return _MARKER.sub("", text)
 
 
-def _is_suspicious(text: str, *, deceptive_counts: bool = True) -> bool:
+def _is_suspicious(text: str) -> bool:
     folded = _folded(text)
-    return bool(
-        _begins_a_turn(folded)
-        or any_matches(ADDRESSES, folded)
-        or ENCODED.search(text)
-        or (deceptive_counts and deceives(text))
+    return _begins_a_turn(folded) or _gives_orders(text, folded) or deceives(text)
+
+
+def _gives_orders(text: str, folded: str) -> bool:
+    return any_matches(ORDERS, folded) or _is_addressed(text, folded)
+
+
+def _is_addressed(text: str, folded: str) -> bool:
+    """To a model or to a browser; also what cannot be read at all."""
+    return (
+        any_matches(ADDRESSES, folded)
+        or ENCODED.search(text) is not None
+        or (CODE_WORD.search(text) is not None and any_matches(MILD_ORDERS, folded))
     )
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from services.api.answering.evidence import Evidence
 from services.api.matching.interest import ChangedDocuments, Interest
 from services.api.retrieval.follower import Applied
-from shared.domain import Answer, Hit, SearchFilter
+from services.api.retrieval.scope import Scope
+from shared.domain import Answer, Hit
 from shared.errors import StoreUnavailable
 from shared.observability.metrics import ApiMetrics
 
@@ -32,12 +33,11 @@ class CacheKey:
     """All that the passages depend on, but for the index."""
 
     question: str
-    top_k: int
-    where: SearchFilter
+    scope: Scope
 
     @staticmethod
-    def of(question: str, top_k: int, where: SearchFilter) -> CacheKey:
-        return CacheKey(" ".join(question.split()).casefold(), top_k, where)
+    def of(question: str, scope: Scope) -> CacheKey:
+        return CacheKey(" ".join(question.split()).casefold(), scope)
 
 
 @dataclass(frozen=True, slots=True)

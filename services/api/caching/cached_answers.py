@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.api.caching.answer_cache import AnswerCache, CachedAnswer, CacheKey
 from services.api.retrieval.retriever import Retriever
-from shared.domain import SearchFilter
+from services.api.retrieval.scope import Scope
 from shared.observability.metrics import ApiMetrics
 
 
@@ -21,13 +21,13 @@ class CachedAnswers:
         """To be taken before passages are looked for that ``keep`` is called with."""
         return self._cache.moment
 
-    def find(self, question: str, top_k: int, where: SearchFilter) -> CachedAnswer | None:
+    def find(self, question: str, scope: Scope) -> CachedAnswer | None:
         """An answer that a new look at the index, as it is now, would be made from the same passages.
 
         :raises StoreUnavailable: the store cannot be reached.
         """
-        key = CacheKey.of(question, top_k, where)
-        if not _may_be_kept(where) or not self._retriever.catch_up():
+        key = CacheKey.of(question, scope)
+        if not _may_be_kept(scope) or not self._retriever.catch_up():
             return None
         found = self._cache.get(key)
         if found is None:
@@ -41,19 +41,22 @@ class CachedAnswers:
         self._metrics.cache_lookups.labels("hit").inc()
         return cached
 
-    def keep(self, question: str, top_k: int, where: SearchFilter, cached: CachedAnswer, moment: int) -> None:
-        if _may_be_kept(where):
-            self._cache.put(CacheKey.of(question, top_k, where), cached, moment)
+    def keep(self, question: str, scope: Scope, cached: CachedAnswer, moment: int) -> None:
+        if _may_be_kept(scope):
+            self._cache.put(CacheKey.of(question, scope), cached, moment)
 
     def _holds(self, question: str, key: CacheKey, cached: CachedAnswer) -> bool:
         moment = self._cache.moment
-        hits = self._retriever.retrieve(question, cached.interest.embedding, key.top_k, key.where)
+        hits = self._retriever.retrieve(
+            question, cached.interest.embedding, key.scope.top_k, key.scope.where, key.scope.recency
+        )
         if not cached.rests_on(hits):
             return False
         self._cache.confirm(key, cached, moment)
         return True
 
 
-def _may_be_kept(where: SearchFilter) -> bool:
-    """What lies in a stretch of time changes by waiting, and no change of the index tells."""
-    return where.since is None and where.until is None
+def _may_be_kept(scope: Scope) -> bool:
+    """What lies in a stretch of time, or is best because it is new, changes by waiting, and no change of the
+    index tells."""
+    return scope.where.since is None and scope.where.until is None and not scope.recency

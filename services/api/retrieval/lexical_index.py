@@ -13,13 +13,12 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from services.api.retrieval.lexical_file import claim_file
 from services.api.retrieval.passages import DocumentPassage, passages_of
-from shared.domain import SearchFilter, StoredDocument, epoch_milliseconds, from_epoch_milliseconds
+from shared.domain import SearchFilter, StoredDocument, epoch_milliseconds
 from shared.errors import StoreUnavailable
 from shared.text import terms
 
@@ -46,7 +45,6 @@ class LexicalHit:
 
     document_id: str
     first: int
-    updated_at: datetime
     score: float
 
 
@@ -114,16 +112,13 @@ class LexicalIndex:
         with self._reader() as connection:
             rows = connection.execute(
                 f"""
-                SELECT document_id, first, updated_at, -bm25(bags) AS score
+                SELECT document_id, first, -bm25(bags) AS score
                 FROM bags JOIN passages ON id = bags.rowid
                 WHERE bags MATCH ? {condition} ORDER BY score DESC, id LIMIT ?
                 """,  # noqa: S608 - the conditions are constants, the values are bound
                 [" OR ".join(map(_quoted, wanted)), *values, limit],
             )
-            return [
-                LexicalHit(document_id, first, from_epoch_milliseconds(updated_at), score)
-                for document_id, first, updated_at, score in rows
-            ]
+            return [LexicalHit(*row) for row in rows]
 
     @_unavailable_on_failure
     def newest(self, limit: int, where: SearchFilter) -> list[str]:

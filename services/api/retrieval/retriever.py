@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from services.api.retrieval.diversity import diversified
@@ -15,7 +13,7 @@ from services.api.retrieval.fusion import fuse
 from services.api.retrieval.lexical_index import LexicalHit, LexicalIndex
 from services.api.retrieval.passages import DocumentPassage, passages_of
 from services.api.retrieval.recency import RecencyPrior
-from shared.domain import Hit, SearchFilter, StoredDocument
+from shared.domain import Hit, Match, SearchFilter, StoredDocument
 from shared.ports import Clock, VectorStore
 
 if TYPE_CHECKING:
@@ -23,9 +21,11 @@ if TYPE_CHECKING:
 
 CANDIDATES = 100
 _SPARE = 5
+_READ_FOR_RECENCY = 50
+"""Documents: how old one is, is known once it is read."""
+
 _CATCH_UP_SECONDS = 0.05
 
-_Prior = Callable[[float, datetime], float]
 _Key = tuple[str, int]
 """A passage: its document, and the ordinal of its first chunk."""
 
@@ -80,11 +80,13 @@ class Retriever:
         """
         self.catch_up()
         prior = self._prior(recency_weight)
+        documents = top_k + (_READ_FOR_RECENCY if prior.weight else _SPARE)
         candidates = max(CANDIDATES, 5 * top_k)
         while True:
-            windows = self._store.search(embedding, candidates, where)
+            windows = self._store.nearest(embedding, candidates, where)
             lexical = self._index.search(question, candidates, where)
-            hits = self._read(windows, lexical, top_k, where, prior)
+            stored = self._read(self._ranked_documents(windows, lexical)[:documents], where)
+            hits = self._passages(stored, windows, lexical, prior)
             if len(hits) >= top_k or (len(windows) < candidates and len(lexical) < candidates):
                 return diversified(hits, top_k)
             candidates *= 4  # a few long documents took all places
@@ -100,55 +102,42 @@ class Retriever:
         stored = self._store.get_many(self._index.newest(limit + _SPARE, where))
         current = [item for item in stored.values() if where.matches(item.document)]
         current.sort(key=lambda item: item.document.updated_at, reverse=True)
-        return [_hit(item, passage, (), 1.0) for item in current[:limit] for passage in passages_of(item)[:1]]
+        return [_hit(item, passage, None, 1.0) for item in current[:limit] for passage in passages_of(item)[:1]]
 
-    def _prior(self, weight: float | None) -> _Prior:
+    def _prior(self, weight: float | None) -> RecencyPrior:
         tuning = self._tuning
-        recency = RecencyPrior(tuning.recency_weight if weight is None else weight, tuning.recency_half_life)
-        return partial(recency.apply, now=self._clock.now())
+        return RecencyPrior(tuning.recency_weight if weight is None else weight, tuning.recency_half_life)
 
-    def _read(
-        self,
-        windows: Sequence[Hit],
-        lexical: Sequence[LexicalHit],
-        top_k: int,
-        where: SearchFilter,
-        prior: _Prior,
-    ) -> list[Hit]:
-        """The passages around what was found, from the store as it is now, best first."""
-        ranked = self._ranked_documents(windows, lexical, prior)[: top_k + _SPARE]
-        stored = {
-            document_id: document
-            for document_id, document in self._store.get_many(ranked).items()
-            if where.matches(document.document)
+    def _read(self, document_ids: Sequence[str], where: SearchFilter) -> dict[str, StoredDocument]:
+        """As they are now, if they still satisfy ``where``."""
+        return {
+            document_id: stored
+            for document_id, stored in self._store.get_many(document_ids).items()
+            if where.matches(stored.document)
         }
-        return self._passages(stored, windows, lexical, prior)
 
-    def _ranked_documents(
-        self, windows: Sequence[Hit], lexical: Sequence[LexicalHit], prior: _Prior
-    ) -> list[str]:
+    def _ranked_documents(self, windows: Sequence[Match], lexical: Sequence[LexicalHit]) -> list[str]:
         """By the best of each: good enough to tell which documents are worth reading."""
-        fused = fuse(
-            _best((hit.document_id, hit.score) for hit in windows),
+        scores = fuse(
+            _best((window.document_id, window.score) for window in windows),
             _best((hit.document_id, hit.score) for hit in lexical),
             self._tuning.dense_weight,
         )
-        times = {hit.document_id: hit.updated_at for hit in lexical}
-        times |= {hit.document_id: hit.updated_at for hit in windows}
-        scores = {document_id: prior(score, times[document_id]) for document_id, score in fused.items()}
         return sorted(scores, key=lambda document_id: (-scores[document_id], document_id))
 
     def _passages(
         self,
         stored: Mapping[str, StoredDocument],
-        windows: Sequence[Hit],
+        windows: Sequence[Match],
         lexical: Sequence[LexicalHit],
-        prior: _Prior,
+        prior: RecencyPrior,
     ) -> list[Hit]:
+        """The passages around what was found, best first."""
+        now = self._clock.now()
         passages = {document_id: passages_of(document) for document_id, document in stored.items()}
-        found = _windows_by_passage(stored, passages, windows)
+        found = _windows_by_passage(passages, windows)
         scores = fuse(
-            {key: hits[0].score for key, hits in found.items()},
+            {key: window.score for key, window in found.items()},
             {(hit.document_id, hit.first): hit.score for hit in lexical},
             self._tuning.dense_weight,
         )
@@ -156,8 +145,8 @@ class Retriever:
             _hit(
                 stored[document_id],
                 passage,
-                found.get((document_id, passage.first), ()),
-                prior(score, stored[document_id].document.updated_at),
+                found.get((document_id, passage.first)),
+                prior.apply(score, stored[document_id].document.updated_at, now),
             )
             for document_id, of_document in passages.items()
             for passage in of_document
@@ -174,28 +163,22 @@ def _best(scores: Iterable[tuple[str, float]]) -> dict[str, float]:
 
 
 def _windows_by_passage(
-    stored: Mapping[str, StoredDocument],
-    passages: Mapping[str, Sequence[DocumentPassage]],
-    windows: Sequence[Hit],
-) -> dict[_Key, list[Hit]]:
-    """The windows that the document still has word for word, best first; it may have changed since it was
-    searched."""
-    found: dict[_Key, list[Hit]] = defaultdict(list)
-    for hit in windows:
-        document = stored.get(hit.document_id)
-        if document is None:
-            continue
-        ordinal = int(hit.chunk_id.rpartition("#")[2])
-        for passage in passages[hit.document_id]:
-            if passage.first <= ordinal <= passage.last and hit.text in passage.text:
-                found[hit.document_id, passage.first].append(hit)
+    passages: Mapping[str, Sequence[DocumentPassage]], windows: Sequence[Match]
+) -> dict[_Key, Match]:
+    """The best window in each passage. One that the document no longer has, because it has changed since it
+    was searched, is left out."""
+    found: dict[_Key, Match] = {}
+    for window in windows:
+        for passage in passages.get(window.document_id, ()):
+            if passage.first <= window.ordinal <= passage.last:
+                found.setdefault((window.document_id, passage.first), window)
     return found
 
 
-def _hit(stored: StoredDocument, passage: DocumentPassage, windows: Sequence[Hit], score: float) -> Hit:
+def _hit(stored: StoredDocument, passage: DocumentPassage, window: Match | None, score: float) -> Hit:
     document = stored.document
     return Hit(
-        chunk_id=windows[0].chunk_id if windows else f"{document.document_id}#{passage.first}",
+        chunk_id=window.chunk_id if window else f"{document.document_id}#{passage.first}",
         document_id=document.document_id,
         source=document.source,
         title=document.title,

@@ -57,7 +57,7 @@ def search(request: SearchRequest, deps: Deps) -> SearchResponse:
     inquiry = _read(request, deps)
     # Taken before the search: what was indexed up to here is certainly taken into account.
     as_of = deps.store.stats().as_of
-    hits = deps.answering.search(inquiry.question, top_k=inquiry.top_k, where=inquiry.where)
+    hits = deps.answering.search(inquiry.question, inquiry.scope)
     return SearchResponse(
         hits=[HitBody.of(hit) for hit in hits], as_of=as_of, window=WindowBody.of(inquiry.window)
     )
@@ -67,6 +67,7 @@ def _read(request: SearchRequest, deps: Dependencies, history: Sequence[Turn] = 
     return Inquiry.read(
         request.question,
         top_k=request.top_k,
+        recency=request.recency,
         filters=request.filters,
         now=deps.clock.now(),
         time_zone=deps.settings.timezone,

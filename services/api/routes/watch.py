@@ -15,6 +15,7 @@ from services.api.auth import presented_keys
 from services.api.dependencies import Deps
 from services.api.inquiry import search_filter
 from services.api.problem import described_problems, problem
+from services.api.retrieval.scope import Scope
 from services.api.watch_schemas import WatchRequest
 from services.api.watch_stream import Inbox, Standing, WatchResponse
 from services.api.watching.board import TooManyWatches
@@ -56,7 +57,7 @@ async def watch(
         return problem(429, f"{error}.")
 
     def answer() -> AskResult:
-        return deps.answering.ask(body.question, top_k=body.top_k, where=where, is_abandoned=lambda: False)
+        return deps.answering.ask(body.question, Scope(body.top_k, where), is_abandoned=lambda: False)
 
     return WatchResponse(
         Standing(body.question, inbox, answer if body.answer else None),

@@ -22,6 +22,7 @@ from services.api.auth import KeyRing
 from services.api.dependencies import Dependencies, Names
 from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
+from services.api.retrieval.scope import Scope
 from services.api.settings import ApiSettings
 from services.api.versions import VersionLedger
 from services.api.watching.board import TooManyWatches, Watch
@@ -97,25 +98,25 @@ class CannedAnswering:
             timings_ms={"embed": 1.5, "total": 9.25},
         )
 
-    def ask(self, question: str, *, is_abandoned: IsAbandoned, **arguments: Any) -> AskResult:
-        self._note(question, arguments)
+    def ask(self, question: str, scope: Scope, *, is_abandoned: IsAbandoned, **arguments: Any) -> AskResult:
+        self._note(question, scope, arguments)
         return self.result
 
     def stream(
-        self, question: str, *, is_abandoned: IsAbandoned, **arguments: Any
+        self, question: str, scope: Scope, *, is_abandoned: IsAbandoned, **arguments: Any
     ) -> Generator[AnswerEvent, None, None]:
-        self._note(question, arguments)
+        self._note(question, scope, arguments)
         yield from self.events
         if self.late_error is not None:
             raise self.late_error
         yield Done(self.result)
 
-    def search(self, question: str, **arguments: Any) -> list[Hit]:
-        self._note(question, arguments)
+    def search(self, question: str, scope: Scope) -> list[Hit]:
+        self._note(question, scope, {})
         return self.hits
 
-    def _note(self, question: str, arguments: dict[str, Any]) -> None:
-        self.asked.append({"question": question, **arguments})
+    def _note(self, question: str, scope: Scope, arguments: dict[str, Any]) -> None:
+        self.asked.append({"question": question, "scope": scope, **arguments})
         if self.error is not None:
             raise self.error
 

@@ -11,6 +11,7 @@ import pytest
 
 from services.api.answering.events import Piece, Sources
 from services.api.answering.question import Turn
+from services.api.retrieval.scope import Scope
 from shared.domain import SearchFilter
 from shared.errors import StoreUnavailable
 from tests.unit.services.api.conftest import MAX_BODY_BYTES, NOW, Api
@@ -159,8 +160,7 @@ def test_the_chat_becomes_a_question_with_history(api: Api) -> None:
     assert api.answering.asked == [
         {
             "question": "And now?",
-            "top_k": 7,
-            "where": SearchFilter(since=NOW - timedelta(hours=1)),
+            "scope": Scope(7, SearchFilter(since=NOW - timedelta(hours=1))),
             "history": [Turn("user", "What is the toll?"), Turn("assistant", "39 [1].")],
         }
     ]

@@ -36,7 +36,7 @@ def read(question: str, filters: Filters | None = None, history: list[Turn] | No
 def test_the_time_in_the_question_becomes_the_filter() -> None:
     inquiry = read("What happened in Velmora in the last hour?", Filters(wikis=["enwiki"]))
     assert inquiry.question == "What happened in Velmora?"
-    assert inquiry.where == SearchFilter(wikis=frozenset({"enwiki"}), since=HOUR_AGO)
+    assert inquiry.scope.where == SearchFilter(wikis=frozenset({"enwiki"}), since=HOUR_AGO)
     assert inquiry.window == TimeWindow(HOUR_AGO, None, "in the last hour")
 
 
@@ -53,13 +53,13 @@ def test_the_filters_of_the_request_win(
 ) -> None:
     inquiry = read("What happened in Velmora in the last hour?", filters)
     assert inquiry.question == "What happened in Velmora?"
-    assert inquiry.where == SearchFilter(since=since, until=until)
+    assert inquiry.scope.where == SearchFilter(since=since, until=until)
     assert inquiry.window == TimeWindow(since, until, None)
 
 
 def test_without_time_there_is_no_window() -> None:
     inquiry = read("Who was president in March 1933?")
-    assert (inquiry.question, inquiry.where, inquiry.window) == (
+    assert (inquiry.question, inquiry.scope.where, inquiry.window) == (
         "Who was president in March 1933?",
         SearchFilter(),
         None,
@@ -75,11 +75,11 @@ def test_a_follow_up_keeps_the_time_of_its_question() -> None:
     history = [Turn("user", "What happened in Velmora in the last hour?"), Turn("assistant", "A quake.")]
     inquiry = read("And how many were hurt?", history=history)
     assert inquiry.question == "What happened in Velmora? And how many were hurt?"
-    assert inquiry.where == SearchFilter(since=HOUR_AGO)
+    assert inquiry.scope.where == SearchFilter(since=HOUR_AGO)
     # It has a subject of its own, so it follows nothing.
-    assert read("How many live in Tessaly?", history=history).where == SearchFilter()
+    assert read("How many live in Tessaly?", history=history).scope.where == SearchFilter()
     own = read("And how many were hurt in the last 30 minutes?", history=history)
-    assert own.where == SearchFilter(since=NOW - timedelta(minutes=30))
+    assert own.scope.where == SearchFilter(since=NOW - timedelta(minutes=30))
 
 
 def answer(question: str) -> tuple[Outcome, str, list[str]]:
@@ -144,7 +144,7 @@ def test_the_response_shows_the_window(api: Api, path: str) -> None:
         "text": None,
     }
     assert window(question="What is a window?") is None
-    asked = [(item["question"], item["where"]) for item in api.answering.asked]
+    asked = [(item["question"], item["scope"].where) for item in api.answering.asked]
     assert asked == [
         (
             "What changed?",
@@ -164,4 +164,4 @@ def test_now_is_the_clock_s_and_the_day_the_setting_s(api: Api) -> None:
     api.clock.moment = NOW + timedelta(days=1)
     assert api.client.post("/v1/search", json=body).json()["window"]["since"] == "2026-11-23T00:00:00.000Z"
     in_tokyo = Inquiry.read(body["question"], top_k=5, filters=Filters(), now=NOW, time_zone="Asia/Tokyo")
-    assert in_tokyo.where == replace(SearchFilter(), since=datetime(2026, 11, 21, 15, tzinfo=UTC))
+    assert in_tokyo.scope.where == replace(SearchFilter(), since=datetime(2026, 11, 21, 15, tzinfo=UTC))

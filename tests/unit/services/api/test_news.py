@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.api.answering.events import AnswerEvent, AskResult, Done, Piece, Sources
+from services.api.answering.events import AnswerEvent, AskResult, Done, IsAbandoned, Piece, Sources
 from services.api.filters import Filters
 from services.api.inquiry import Inquiry
 from services.api.news import MAX_QUOTES, NewsAnswering, asks_for_news
+from services.api.retrieval.scope import Scope
 from shared.domain import Hit, Outcome, SearchFilter, StoredDocument
 from shared.llm.extractive import ExtractiveLLM
 from shared.vector_store.memory_store import MemoryStore
@@ -32,8 +33,10 @@ PAGES = [
 class Handed(CannedAnswering):
     """What comes here is not answered as news."""
 
-    def stream(self, question: str, **arguments: Any) -> Generator[AnswerEvent, None, None]:
-        self._note(question, arguments)
+    def stream(
+        self, question: str, scope: Scope, *, is_abandoned: IsAbandoned, **arguments: Any
+    ) -> Generator[AnswerEvent, None, None]:
+        self._note(question, scope, arguments)
         yield Done(self.result)
 
 
@@ -136,7 +139,7 @@ def test_many_changes_are_not_all_told(news: News) -> None:
 
 def test_it_streams_what_it_answers(news: News) -> None:
     where = SearchFilter(since=NOW - timedelta(hours=1))
-    sources, piece, done = news.answering.stream("What happened?", top_k=2, where=where, is_abandoned=bool)
+    sources, piece, done = news.answering.stream("What happened?", Scope(2, where), is_abandoned=bool)
     assert isinstance(sources, Sources)
     assert [item.hit.document_id for item in sources.evidence] == ["quake", "pump"]
     assert isinstance(piece, Piece)
@@ -146,7 +149,7 @@ def test_it_streams_what_it_answers(news: News) -> None:
 
 def test_a_search_finds_the_newest(news: News) -> None:
     def found(question: str) -> list[Hit]:
-        return news.answering.search(question, top_k=2, where=SearchFilter(since=NOW - timedelta(hours=1)))
+        return news.answering.search(question, Scope(2, SearchFilter(since=NOW - timedelta(hours=1))))
 
     assert [hit.document_id for hit in found("What happened?")] == ["quake", "pump"]
     assert found("What happened in Velmora?") == []
@@ -188,5 +191,5 @@ def test_a_question_without_a_subject_asks_for_news(question: str) -> None:
 def test_any_other_is_handed_on(news: News, question: str) -> None:
     where = SearchFilter(since=NOW)
     assert not asks_for_news(question, where)
-    list(news.answering.stream(question, top_k=3, where=where, is_abandoned=bool))
+    list(news.answering.stream(question, Scope(3, where), is_abandoned=bool))
     assert news.inner.asked[0]["question"] == question

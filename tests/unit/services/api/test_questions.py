@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.api.answering.question import Turn
+from services.api.retrieval.scope import Scope
 from shared.domain import Answer, Hit, Outcome, SearchFilter
 from tests.unit.services.api.conftest import NOW, Api
 
@@ -40,9 +41,7 @@ def test_an_answer_in_full(api: Api) -> None:
         "cached": False,
     }
     assert response.headers["cache-control"] == "no-store"
-    assert api.answering.asked == [
-        {"question": "How many?", "top_k": 5, "where": SearchFilter(), "history": []}
-    ]
+    assert api.answering.asked == [{"question": "How many?", "scope": Scope(5), "history": []}]
 
 
 def test_an_answer_while_nothing_is_indexed(api: Api) -> None:
@@ -63,6 +62,7 @@ def test_filters_and_history_arrive(api: Api) -> None:
         json={
             "question": "And now?",
             "top_k": 20,
+            "recency": 0.25,
             "stream": False,
             "filters": {"wikis": ["enwiki"], "namespaces": [0], "exclude_bots": True, "since": "1h"},
             "history": [
@@ -75,12 +75,15 @@ def test_filters_and_history_arrive(api: Api) -> None:
     assert api.answering.asked == [
         {
             "question": "And now?",
-            "top_k": 20,
-            "where": SearchFilter(
-                wikis=frozenset({"enwiki"}),
-                namespaces=frozenset({0}),
-                exclude_bots=True,
-                since=NOW - timedelta(hours=1),
+            "scope": Scope(
+                20,
+                SearchFilter(
+                    wikis=frozenset({"enwiki"}),
+                    namespaces=frozenset({0}),
+                    exclude_bots=True,
+                    since=NOW - timedelta(hours=1),
+                ),
+                recency=0.25,
             ),
             "history": [Turn("user", "What is the toll?"), Turn("assistant", "39.")],
         }
@@ -121,13 +124,14 @@ def test_hits_in_full(api: Api) -> None:
         "as_of": "2026-11-22T09:30:00.250Z",
         "window": None,
     }
-    assert api.answering.asked == [{"question": "toll", "top_k": 1, "where": SearchFilter()}]
+    assert api.answering.asked == [{"question": "toll", "scope": Scope(1)}]
 
 
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({}, "question", "Field required"),
     ({"question": ""}, "question", "at least 1 character"),
     ({"question": " \n\t "}, "question", "must not be blank"),
+    ({"question": "q", "recency": 1.5}, "recency", "less than or equal to 1"),
     ({"question": "x" * 2001}, "question", "at most 2000 characters"),
     ({"question": 5}, "question", "valid string"),
     ({"question": None}, "question", "valid string"),

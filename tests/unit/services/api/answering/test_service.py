@@ -3,7 +3,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 
-from shared.domain import Chunk, Document, Outcome, Prompt, SearchFilter, Version
+from services.api.retrieval.scope import Scope
+from shared.domain import Chunk, Document, Outcome, Prompt, Version
 from shared.llm.extractive import ExtractiveLLM
 from shared.ports import EmbeddedDocument
 from shared.vector_store.memory_store import MemoryStore
@@ -33,7 +34,7 @@ def _put(store: MemoryStore, toll: int, revision: int) -> None:
 
 def _ask(store: MemoryStore, meanwhile: Callable[[], object]) -> tuple[Outcome, str, list[int]]:
     with answering(store, SlowLLM(meanwhile)) as bench:
-        answer = bench.service.ask(QUESTION, top_k=5, where=SearchFilter()).answer
+        answer = bench.service.ask(QUESTION, Scope(5)).answer
     return answer.outcome, answer.text, [citation.revision for citation in answer.citations]
 
 

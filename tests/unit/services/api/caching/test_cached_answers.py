@@ -10,6 +10,7 @@ import pytest
 
 from services.api.answering.events import AskResult, Done, Piece, Sources
 from services.api.caching import answer_cache
+from services.api.retrieval.scope import Scope
 from shared.domain import Outcome, Prompt, SearchFilter
 from shared.errors import LLMUnavailable, StoreUnavailable
 from shared.llm.extractive import ExtractiveLLM
@@ -58,7 +59,7 @@ def bench(store: MemoryStore, llm: CountingLLM) -> Iterator[AnsweringBench]:
 
 
 def ask(bench: AnsweringBench, question: str = QUESTION, where: SearchFilter | None = None) -> AskResult:
-    return bench.service.ask(question, top_k=5, where=where or SearchFilter())
+    return bench.service.ask(question, Scope(5, where or SearchFilter()))
 
 
 def test_a_repeated_question_is_not_put_to_the_model_again(bench: AnsweringBench, llm: CountingLLM) -> None:
@@ -70,7 +71,7 @@ def test_a_repeated_question_is_not_put_to_the_model_again(bench: AnsweringBench
 
 
 def test_a_kept_answer_streams_like_a_new_one(bench: AnsweringBench) -> None:
-    runs = [list(bench.service.stream(QUESTION, top_k=5, where=SearchFilter())) for _ in range(2)]
+    runs = [list(bench.service.stream(QUESTION, Scope(5))) for _ in range(2)]
     for events in runs:
         assert [type(event) for event in events] == [Sources, Piece, Done]
     assert runs[0][:2] == runs[1][:2]
@@ -161,10 +162,15 @@ def test_a_stretch_of_time_is_never_answered_from_what_was_kept(bench: Answering
     assert [ask(bench, where=where).cached for _ in range(2)] == [False, False]
 
 
+def test_what_is_best_because_it_is_new_is_never_answered_from_what_was_kept(bench: AnsweringBench) -> None:
+    scope = Scope(5, recency=0.3)
+    assert [bench.service.ask(QUESTION, scope).cached for _ in range(2)] == [False, False]
+
+
 def test_filters_and_depth_are_part_of_the_question(bench: AnsweringBench) -> None:
     ask(bench)
     assert not ask(bench, where=SearchFilter(sources=frozenset({"wikimedia"}))).cached
-    assert not bench.service.ask(QUESTION, top_k=4, where=SearchFilter()).cached
+    assert not bench.service.ask(QUESTION, Scope(4)).cached
 
 
 def test_the_least_recently_asked_goes_first(store: MemoryStore, llm: CountingLLM) -> None:

@@ -10,7 +10,7 @@ import pytest
 from services.api.retrieval.follower import ChangeFollower
 from services.api.retrieval.lexical_index import LexicalIndex
 from services.api.retrieval.retriever import Retriever, Tuning
-from shared.domain import Hit, SearchFilter
+from shared.domain import Hit, Match, SearchFilter
 from shared.vector_store.memory_store import MemoryStore
 from tests.unit.services.api.retrieval.support import (
     EMBEDDER,
@@ -114,15 +114,15 @@ def test_a_document_that_changed_after_it_was_found_is_read_as_it_is_now(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(bench.store, a_document("a", "The river is high."), a_document("b", "The river is low."))
-    search = bench.store.search
+    nearest = bench.store.nearest
 
-    def search_and_change(*args: object) -> list[Hit]:
-        hits = search(*args)  # type: ignore[arg-type]
+    def search_and_change(*args: object) -> list[Match]:
+        matches = nearest(*args)  # type: ignore[arg-type]
         put(bench.store, a_document("a", "All of it was rewritten.", revision=2))
         remove(bench.store, "b", 2)
-        return hits
+        return matches
 
-    monkeypatch.setattr(bench.store, "search", search_and_change)
+    monkeypatch.setattr(bench.store, "nearest", search_and_change)
     assert all(hit.text == "All of it was rewritten." for hit in bench.ask("river"))
 
 
