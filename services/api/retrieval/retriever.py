@@ -102,7 +102,9 @@ class Retriever:
         stored = self._store.get_many(self._index.newest(limit + _SPARE, where))
         current = [item for item in stored.values() if where.matches(item.document)]
         current.sort(key=lambda item: item.document.updated_at, reverse=True)
-        return [_hit(item, passage, None, 1.0) for item in current[:limit] for passage in passages_of(item)[:1]]
+        return [
+            _hit(item, passage, None, 1.0) for item in current[:limit] for passage in passages_of(item)[:1]
+        ]
 
     def _prior(self, weight: float | None) -> RecencyPrior:
         tuning = self._tuning
