@@ -1,7 +1,7 @@
 """Bodies of ``/v1/chat/completions`` and ``/v1/models``, as OpenAI's clients write and read them.
 
 A request may hold whatever else such clients send (``temperature``, ``max_tokens``, …): it has no meaning
-here and is ignored. ``filters``, ``top_k`` and ``append_sources`` are ours.
+here and is ignored. ``filters``, ``top_k``, ``recency`` and ``append_sources`` are ours.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ class ChatRequest(_Request):
     n: Literal[1] | None = 1
     top_k: int = Field(default=5, ge=1, le=20)
     filters: Filters = Filters()
+    recency: float | None = Field(default=None, ge=0, le=1)
     append_sources: bool = True
 
     @property

@@ -75,6 +75,7 @@ def _read(body: ChatRequest, deps: Dependencies) -> Inquiry:
     return Inquiry.read(
         question,
         top_k=body.top_k,
+        recency=body.recency,
         filters=body.filters,
         now=deps.clock.now(),
         time_zone=deps.settings.timezone,

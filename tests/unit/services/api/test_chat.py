@@ -154,13 +154,14 @@ def test_the_chat_becomes_a_question_with_history(api: Api) -> None:
         {"role": "assistant", "content": f"39 [1].{SOURCES}"},
         {"role": "user", "content": [{"type": "text", "text": "And now?"}]},
     ]
-    body = {"model": "live-rag", "messages": messages, "top_k": 7, "filters": {"since": "1h"}}
+    ours = {"top_k": 7, "filters": {"since": "1h"}, "recency": 0.25}
+    body = {"model": "live-rag", "messages": messages, **ours}
     extras = {"temperature": 0.2, "max_tokens": 5, "tools": [], "user": "u", "stream": None, "n": 1}
     assert api.client.post(PATH, json={**body, **extras}).status_code == 200
     assert api.answering.asked == [
         {
             "question": "And now?",
-            "scope": Scope(7, SearchFilter(since=NOW - timedelta(hours=1))),
+            "scope": Scope(7, SearchFilter(since=NOW - timedelta(hours=1)), 0.25),
             "history": [Turn("user", "What is the toll?"), Turn("assistant", "39 [1].")],
         }
     ]
