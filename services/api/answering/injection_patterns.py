@@ -297,10 +297,10 @@ ENCODED = re.compile(
 """A long run of base64; case matters, so not on folded text."""
 
 _ORDER = (
-    "print|output|reply|respond|answer|repeat|reveal|tell|ignore|disregard|forget|pretend|obey|translate"
+    "print|output|reply|respond|answer|repeat|reveal|ignore|disregard|forget|pretend|obey|translate"
     "|summarise|summarize|recite|echo"
 )
-_MILD_ORDER = "say|write|state|mention|include|append|paraphrase|use|call|remember|override"
+_MILD_ORDER = "say|tell|write|state|mention|include|append|paraphrase|use|call|remember|override"
 _NO_OBJECT = (
     r"(?!\s*(?:[,;:)/.!?|*=$-]|$)|\s+(?:of|from|to|be|was|is|are|were|by|and|or|in|on|at|as|than|\d)\b)"
 )

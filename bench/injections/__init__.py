@@ -1,0 +1,1 @@
+"""Prompt injections: what they do to answers, with the defence and without."""
