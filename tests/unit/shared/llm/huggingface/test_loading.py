@@ -56,7 +56,9 @@ def test_the_default_is_flan_t5_small(monkeypatch: pytest.MonkeyPatch, tmp_path:
 @pytest.mark.parametrize("model", ["nobody/no-such-model", "no-such-model"])
 def test_a_missing_model_is_a_wrong_setting(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert "set HF_HUB_OFFLINE=0" in refusal(model)
+    message = refusal(model)
+    assert "it is not in the cache, and HF_HUB_OFFLINE=1" in message
+    assert "set HF_HUB_OFFLINE=0" in message
 
 
 @pytest.mark.parametrize("model", ["a/b/c", "../nothing", "x y", __file__])
