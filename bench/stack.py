@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -42,17 +43,23 @@ class RunningStack:
         ]
         return hits
 
+    def revision(self, document_id: str) -> int | None:
+        """Of the live document; ``None``: there is none."""
+        response = self.api.get(f"/v1/documents/{quote(document_id, safe='')}")
+        return None if response.status_code == httpx.codes.NOT_FOUND else int(_json(response)["revision"])
+
     def publish(self, story: str, step: int) -> dict[str, Any]:
         """Send the story's events up to ``step`` on the stream, now."""
         return _json(self.replay.post("/replay/publish", json={"story": story, "step": step}))
 
     def metric(self, service: str, name: str) -> float:
-        """The sum of a metric's samples over its labels."""
+        """The sum of a metric's samples over its labels, or of those with the labels that ``name`` ends
+        with: ``rag_requests_total{outcome="answered"}``."""
         text = httpx.get(self.facts["metrics"][service], trust_env=False).text
         return sum(
             float(line.rsplit(" ", 1)[1])
             for line in text.splitlines()
-            if line.startswith((name + " ", name + "{"))
+            if line.startswith((name + " ", name if name.endswith("}") else name + "{"))
         )
 
 
