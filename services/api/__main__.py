@@ -93,6 +93,7 @@ def main(lifecycle: Lifecycle) -> None:
     lifecycle.on_close("change follower", follower.close)
     tuning = Tuning(retrieval.dense_weight, retrieval.recency_weight, retrieval.recency_half_life)
     retriever = Retriever(store, index, follower, tuning, clock)
+    lifecycle.on_close("retriever", retriever.close)
     producer = build_producer(kafka, NAME)
     lifecycle.on_close("producer", producer.close)
     lifecycle.on_close("producer flush", lambda: producer.flush(_FLUSH_SECONDS))

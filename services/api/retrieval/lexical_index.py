@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from services.api.retrieval.common_terms import MAX_POSTINGS, VOCABULARY, TermCounts, rarest
 from services.api.retrieval.lexical_file import claim_file
 from services.api.retrieval.passages import DocumentPassage, passages_of
 from shared.domain import SearchFilter, StoredDocument, epoch_milliseconds
@@ -65,8 +66,13 @@ class LexicalIndex:
     :raises StoreUnavailable: the disk is full, or the file has gone bad.
     """
 
-    def __init__(self, path: Path) -> None:
-        """:raises ConfigurationError: the file cannot be written."""
+    def __init__(self, path: Path, max_postings: int = MAX_POSTINGS) -> None:
+        """``max_postings``: what a search looks at, as far as its rarest terms find enough.
+
+        :raises ConfigurationError: the file cannot be written.
+        """
+        self._max_postings = max_postings
+        self._counts = TermCounts()
         self._claim = claim_file(path)
         self._path = self._claim.path
         self._writing = threading.Lock()
@@ -91,6 +97,7 @@ class LexicalIndex:
             for stored, passage in rows:
                 _add(self._writer, stored, passage)
             self._writer.execute("UPDATE feed SET cursor = ?", [cursor])
+        self._counts.changed(len(removed) + len(rows))
 
     @_unavailable_on_failure
     def clear(self) -> None:
@@ -104,21 +111,17 @@ class LexicalIndex:
     @_unavailable_on_failure
     def search(self, question: str, limit: int, where: SearchFilter) -> list[LexicalHit]:
         """The ``limit`` passages of highest BM25 for the question's terms that satisfy ``where``, best
-        first; none where the question has no term but stop words."""
+        first; none where the question has no term but stop words. The commonest terms of several count only
+        where the others find fewer."""
         wanted = list(dict.fromkeys(terms(question)))
         if not wanted:
             return []
-        condition, values = _condition(where)
         with self._reader() as connection:
-            rows = connection.execute(
-                f"""
-                SELECT document_id, first, -bm25(bags) AS score
-                FROM bags JOIN passages ON id = bags.rowid
-                WHERE bags MATCH ? {condition} ORDER BY score DESC, id LIMIT ?
-                """,  # noqa: S608 - the conditions are constants, the values are bound
-                [" OR ".join(map(_quoted, wanted)), *values, limit],
-            )
-            return [LexicalHit(*row) for row in rows]
+            rare = rarest([(self._counts.of(connection, term), term) for term in wanted], self._max_postings)
+            hits = _ranked(connection, rare, limit, where)
+            if len(hits) < limit and len(rare) < len(wanted):
+                hits = _ranked(connection, wanted, limit, where)
+            return hits
 
     @_unavailable_on_failure
     def newest(self, limit: int, where: SearchFilter) -> list[str]:
@@ -152,7 +155,7 @@ class LexicalIndex:
         try:
             connection = self._idle.get_nowait()
         except queue.Empty:
-            connection = _connect(self._path)
+            connection = _connect(self._path, VOCABULARY)
         try:
             yield connection
         finally:
@@ -172,11 +175,11 @@ class LexicalIndex:
         return connection
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, *statements: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", *statements):
+            connection.execute(statement)
     except sqlite3.DatabaseError:
         connection.close()
         raise
@@ -209,6 +212,23 @@ def _add(connection: sqlite3.Connection, stored: StoredDocument, passage: Docume
         "INSERT INTO bags (rowid, terms) VALUES (?, ?)",
         [row.lastrowid, " ".join(terms(f"{document.title}\n{passage.text}"))],
     )
+
+
+def _ranked(
+    connection: sqlite3.Connection, wanted: Sequence[str], limit: int, where: SearchFilter
+) -> list[LexicalHit]:
+    condition, values = _condition(where)
+    joined = "JOIN passages ON id = bags.rowid" if condition else ""
+    rows = connection.execute(
+        f"""
+        SELECT document_id, first, score FROM (
+            SELECT bags.rowid AS found, -bm25(bags) AS score FROM bags {joined}
+            WHERE bags MATCH ? {condition} ORDER BY score DESC, found LIMIT ?
+        ) JOIN passages ON id = found ORDER BY score DESC, found
+        """,  # noqa: S608 - the conditions are constants, the values are bound
+        [" OR ".join(map(_quoted, wanted)), *values, limit],
+    )
+    return [LexicalHit(*row) for row in rows]
 
 
 def _condition(where: SearchFilter) -> tuple[str, list[str | int]]:

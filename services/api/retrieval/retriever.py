@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -55,6 +57,7 @@ class Retriever:
         self._follower = follower
         self._tuning = tuning
         self._clock = clock
+        self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="lexical-search")
 
     def catch_up(self) -> bool:
         """Whether all that was committed before this call has been taken in, here and by the listeners.
@@ -83,8 +86,9 @@ class Retriever:
         documents = top_k + (_READ_FOR_RECENCY if prior.weight else _SPARE)
         candidates = max(CANDIDATES, 5 * top_k)
         while True:
+            searching = self._threads.submit(self._index.search, question, candidates, where)
             windows = self._store.nearest(embedding, candidates, where)
-            lexical = self._index.search(question, candidates, where)
+            lexical = searching.result()
             stored = self._read(self._ranked_documents(windows, lexical)[:documents], where)
             hits = self._passages(stored, windows, lexical, prior)
             if len(hits) >= top_k or (len(windows) < candidates and len(lexical) < candidates):
@@ -105,6 +109,9 @@ class Retriever:
         return [
             _hit(item, passage, None, 1.0) for item in current[:limit] for passage in passages_of(item)[:1]
         ]
+
+    def close(self) -> None:
+        self._threads.shutdown()
 
     def _prior(self, weight: float | None) -> RecencyPrior:
         tuning = self._tuning

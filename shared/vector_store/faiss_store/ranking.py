@@ -26,6 +26,7 @@ _NOISE = 2e-6  # what float32 sums and the rounding of scores can differ by
 _ERRORS_AHEAD = 2  # an unseen candidate's error may be that many times the largest that was seen
 _KEYS_PER_QUERY = 500
 _ROOM_FOR_TIES = 20
+_ROOM_FOR_ERRORS = 50  # of bytes: nearly always enough, up to hundreds of hits
 
 _CANDIDATES = """
     SELECT chunk_key, documents.document_id, chunks.ordinal, chunks.embedding
@@ -89,7 +90,8 @@ class Ranking:
 
     def _first_count(self, top_k: int) -> int:
         """Room for ties, and for what an inexact index ranks too low."""
-        return top_k + (min(top_k, _ROOM_FOR_TIES) if self._view.exact else 2 * top_k) + 8
+        room = min(top_k, _ROOM_FOR_TIES) if self._view.exact else min(2 * top_k, _ROOM_FOR_ERRORS)
+        return top_k + room + 8
 
     def _largest_error(
         self, keys: NDArray[np.int64], approximate: NDArray[np.float32], exact: dict[int, _Candidate]

@@ -44,6 +44,28 @@ def test_the_rarer_term_counts_more(index: LexicalIndex) -> None:
     assert found(index, "Is it the?") == [], "stop words only"
 
 
+def test_the_commonest_terms_count_only_where_the_others_find_too_few(tmp_path: Path) -> None:
+    documents = [a_document(f"common{number}", "A bridge.") for number in range(20)]
+    documents += [a_document(f"rare{number}", "Velmora, a ferry of three decks.") for number in range(3)]
+    with closing(LexicalIndex(tmp_path / "lexical.sqlite", max_postings=10)) as index:
+        index.apply("1", [], stored_documents(*documents))
+        question = "Is there a bridge or a ferry of Velmora?"
+        assert {name.rstrip("012") for name in found(index, question, limit=3)} == {"rare"}
+        assert len(found(index, question, limit=30)) == 23, "too few without"
+        assert len(found(index, "bridge", limit=30)) == 20, "nothing else to look for"
+        nobodys = SearchFilter(wikis=frozenset({"none"}))
+        assert found(index, question, nobodys) == []
+
+
+def test_a_filter_does_not_lose_what_only_common_terms_find(tmp_path: Path) -> None:
+    documents = [a_document(f"common{number}", "A bridge.", source="a") for number in range(20)]
+    documents += [a_document(f"rare{number}", "Velmora.", source="b") for number in range(3)]
+    with closing(LexicalIndex(tmp_path / "lexical.sqlite", max_postings=10)) as index:
+        index.apply("1", [], stored_documents(*documents))
+        where = SearchFilter(sources=frozenset({"a"}))
+        assert len(found(index, "the bridge of Velmora", where, limit=3)) == 3
+
+
 def test_a_document_is_replaced_and_removed_as_a_whole(index: LexicalIndex) -> None:
     index.apply("1", [], stored_documents(a_document("a", "An old word."), a_document("b", "Another.")))
     index.apply("2", [], stored_documents(a_document("a", "A new text.", revision=2)))
