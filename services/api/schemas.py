@@ -118,8 +118,24 @@ class CitationBody(BaseModel):
 
 
 class Usage(BaseModel):
+    """Of the language model. Of the passages that speak to the question, ``passages_used`` were shown to
+    it, ``passages_shortened`` of these in part, for want of room, and ``passages_dropped`` not at all."""
+
     input_tokens: int
     output_tokens: int
+    passages_used: int
+    passages_shortened: int
+    passages_dropped: int
+
+    @classmethod
+    def of(cls, result: AskResult) -> Usage:
+        return cls(
+            input_tokens=result.input_tokens,
+            output_tokens=result.output_tokens,
+            passages_used=result.passages.used,
+            passages_shortened=result.passages.shortened,
+            passages_dropped=result.passages.dropped,
+        )
 
 
 class WindowBody(BaseModel):
@@ -162,7 +178,7 @@ class AskResponse(BaseModel):
             freshness_seconds=None if result.as_of is None else seconds_since(result.as_of, now),
             window=WindowBody.of(window),
             model=result.model,
-            usage=Usage(input_tokens=result.input_tokens, output_tokens=result.output_tokens),
+            usage=Usage.of(result),
             timings_ms=result.timings_ms,
             cached=result.cached,
             trace_id=current_trace_id(),

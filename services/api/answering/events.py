@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.api.answering.evidence import Evidence
+from services.api.answering.prompt import NOT_ASKED, PassageUse
 from shared.domain import Answer, Citation
 
 IsAbandoned = Callable[[], bool]
@@ -20,7 +21,8 @@ class Abandoned(Exception):
 @dataclass(frozen=True, slots=True)
 class AskResult:
     """``as_of``: the newest event time that the answer takes into account. ``timings_ms`` by stage.
-    ``cached``: given before, and looked up again; the model was not asked, so there are no tokens."""
+    ``cached``: given before, and looked up again; the model was not asked, so there are no tokens.
+    ``passages``: what the model was shown."""
 
     answer: Answer
     as_of: datetime | None
@@ -29,6 +31,7 @@ class AskResult:
     output_tokens: int
     timings_ms: dict[str, float]
     cached: bool = False
+    passages: PassageUse = NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)

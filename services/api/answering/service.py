@@ -138,6 +138,7 @@ class AnswerService:
                 output_tokens=final.draft.output_tokens,
                 timings_ms={**stages.milliseconds, "total": round(seconds * 1000, 3)},
                 cached=final.cached,
+                passages=final.draft.passages,
             )
         )
 

@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
 from services.api.answering.events import AnswerEvent, AskResult, Done, IsAbandoned
+from services.api.answering.prompt import PassageUse
 from services.api.app import create_app
 from services.api.auth import KeyRing
 from services.api.dependencies import Dependencies, Names
@@ -96,6 +97,7 @@ class CannedAnswering:
             input_tokens=11,
             output_tokens=5,
             timings_ms={"embed": 1.5, "total": 9.25},
+            passages=PassageUse(used=2, dropped=1, shortened=0),
         )
 
     def ask(self, question: str, scope: Scope, *, is_abandoned: IsAbandoned, **arguments: Any) -> AskResult:

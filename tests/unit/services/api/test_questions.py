@@ -36,7 +36,13 @@ def test_an_answer_in_full(api: Api) -> None:
         "freshness_seconds": 0.5,
         "window": None,
         "model": "extractive",
-        "usage": {"input_tokens": 11, "output_tokens": 5},
+        "usage": {
+            "input_tokens": 11,
+            "output_tokens": 5,
+            "passages_used": 2,
+            "passages_shortened": 0,
+            "passages_dropped": 1,
+        },
         "timings_ms": {"embed": 1.5, "total": 9.25},
         "cached": False,
     }

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 
+from services.api.answering.prompt import PassageUse
 from services.api.retrieval.scope import Scope
 from shared.domain import Chunk, Document, Outcome, Prompt, Version
 from shared.llm.extractive import ExtractiveLLM
@@ -54,6 +55,18 @@ def test_a_page_that_changes_while_the_model_writes_is_read_again() -> None:
         "“The earthquake in Velmora has killed 47 people.” [1]",
         [2],
     )
+
+
+def test_an_answer_tells_how_many_passages_the_model_was_shown() -> None:
+    store = MemoryStore()
+    for number in range(3):
+        text = f"The earthquake in Velmora has killed {number + 40} people."
+        document = Document(f"w:{number}", "wikimedia", "Velmora earthquake", text, "", 1, MOMENT)
+        chunk = Chunk(f"w:{number}", 0, text, text)
+        store.replace([EmbeddedDocument(document, (chunk,), tuple(EMBEDDER.embed([text])))])
+    with answering(store, ExtractiveLLM()) as bench:
+        passages = bench.service.ask(QUESTION, Scope(5)).passages
+    assert passages == PassageUse(used=2, dropped=1, shortened=0)
 
 
 def test_what_has_not_changed_is_the_model_s_answer() -> None:
