@@ -74,7 +74,7 @@ def test_it_is_ready_once_the_broker_answers_and_the_topic_exists(api: RunningAp
     wait_until(lambda: api.client.get("/health/ready").status_code == 200, 60, "ready")
     assert api.client.get("/health/ready").json() == {
         "status": "ok",
-        "checks": {"store": "ok", "embedder": "ok", "broker": "ok"},
+        "checks": {"store": "ok", "embedder": "ok", "lexical index": "ok", "broker": "ok"},
     }
 
 
