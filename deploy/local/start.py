@@ -106,6 +106,7 @@ def _launch(stack: Stack, supervisor: Supervisor) -> dict[str, Any]:
         else:
             wait.until_search_answers()
             question = wait.any_question()
+        wait.until_model_loaded()
     return _complete(stack, supervisor, facts, question)
 
 
@@ -122,6 +123,7 @@ def _rejoin(stack: Stack, supervisor: Supervisor) -> dict[str, Any]:
         wait.until_ready(mention_at_once=False)
         wait.until_search_answers()
         question = facts.get("question") or wait.any_question()
+        wait.until_model_loaded()
     return _complete(stack, supervisor, facts, question)
 
 

@@ -18,6 +18,8 @@ _INTERVAL = 0.1
 _REPEAT_AFTER = 10.0
 _STARTS_ALLOWED = 3
 _LOG_LINES = 15
+_MODEL_PATIENCE = 30.0
+_MODEL_LOADS = 'rag_llm_state{state="loading"} 1.0'
 _ANY_QUESTION = "What has just changed?"
 
 Say = Callable[[str], None]
@@ -89,6 +91,16 @@ class StackWait:
 
         self._until(problem)
 
+    def until_model_loaded(self) -> None:
+        """Returns once the language model is loaded, or after a while in which it was not: answers are
+        quotes until then. A model that can never be loaded ends the API, and so the start."""
+        patience_ends = time.monotonic() + _MODEL_PATIENCE
+        while self._model_loads():
+            if time.monotonic() > patience_ends:
+                self._say("  the language model is not loaded yet: answers are quotes until it is")
+                return
+            self._pause("api", "waiting for the language model")
+
     def any_question(self) -> str:
         """About something that was indexed, if anything was."""
         hits = self._search(_ANY_QUESTION)
@@ -114,6 +126,12 @@ class StackWait:
             return f"is answered with status {response.status_code}"
         hits: list[dict[str, Any]] = response.json()["hits"]
         return hits
+
+    def _model_loads(self) -> bool:
+        try:
+            return _MODEL_LOADS in self._http.get(f"{self._stack.api_url}/metrics").text
+        except httpx.TransportError:
+            return True
 
     def _ready(self, name: str) -> bool:
         if name in ("broker", "replay"):
