@@ -12,7 +12,7 @@ from services.api.answering.evidence import Evidence
 from services.api.answering.grounding import quote
 from services.api.answering.question import Turn, standalone_question
 from services.api.answering.stages import Stages
-from services.api.answering.untrusted import eligible_spans
+from services.api.answering.untrusted import eligible_spans, with_safe_title
 from services.api.dependencies import Answering
 from services.api.retrieval.retriever import Retriever
 from services.api.retrieval.scope import Scope
@@ -115,7 +115,7 @@ class NewsAnswering:
 
 def _first_sentences(hits: Sequence[Hit]) -> tuple[Evidence, ...]:
     """Of each page; what may not be evidence is passed over."""
-    first = ((hit, next(iter(eligible_spans(hit.text)), None)) for hit in hits)
+    first = ((hit, next(iter(eligible_spans(hit.text)), None)) for hit in map(with_safe_title, hits))
     return tuple(Evidence(hit, span, 1.0, 1.0, True) for hit, span in first if span is not None)
 
 
