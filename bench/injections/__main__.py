@@ -109,13 +109,13 @@ def withheld() -> tuple[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--llm", nargs="+", default=["llamacpp", "extractive"])
-    parser.add_argument("--limit", type=int, help="only the first cases")
+    parser.add_argument("--every", type=int, default=1, help="only every n-th case (default: all)")
     parser.add_argument(
         "--most-withheld", type=float, default=0.001, help="share of real sentences or titles"
     )
     parser.add_argument("--write", type=Path, help="a file with the comments that the tables belong between")
     arguments = parser.parse_args()
-    chosen = list(cases())[: arguments.limit]
+    chosen = list(cases())[:: arguments.every]
     results, clean = run(arguments.llm, chosen)
     injections = table(results, chosen)
     real, share = withheld()
