@@ -1,6 +1,6 @@
 """``python -m bench.throughput``: documents a second through the processor, against the bare encoder.
 
-The same texts, the same model and settings (``EMBEDDER_BACKEND`` and the others, from the environment), in
+The same windows of text, the same model and settings (``EMBEDDER_BACKEND`` and the others, from the environment), in
 turn, round by round: once encoded by the encoder alone in this process, once read from Kafka by a real
 processor process until its counter says that all are indexed. The ratio of each round is what counts:
 absolute times drift on shared machines. With ``--repeat`` the texts are sent once, and then again and
@@ -30,6 +30,8 @@ import psutil
 from bench.stack import free_port
 from deploy.local.broker import broker_command
 from deploy.local.configuration import LOCAL_DEFAULTS
+from services.processor.assembly import build_chunker
+from services.processor.settings import ProcessorSettings
 from shared.domain import Document, truncate_to_milliseconds
 from shared.embedder.factory import build_embedder
 from shared.events import DocumentEvent, Operation
@@ -166,16 +168,19 @@ def _processor() -> Iterator[Processor]:
 
 def _compare(processor: Processor, embedder: Embedder, arguments: argparse.Namespace, words: int) -> None:
     ratios = []
+    chunker = build_chunker(ProcessorSettings(), embedder)
     print(f"{arguments.documents} documents of {words} words a round, seed {arguments.seed}")
     print("round  encoder/s  processor/s  ratio  CPU ms/document: encoder  processor")
     for number in range(arguments.rounds):
         batch = texts(arguments.seed + number, arguments.documents, words)
+        events = _events(batch, f"{words}-{number}")
+        windows = [item.text for event in events for item in chunker.chunk(event.document)]
         begun, own_cpu = time.perf_counter(), time.process_time()
-        embedder.embed([f"Bench\n{text}" for text in batch])
+        embedder.embed(windows)
         encoder = len(batch) / (time.perf_counter() - begun)
         own_cpu = 1000 * (time.process_time() - own_cpu) / len(batch)
         cpu = processor.cpu_seconds()
-        through = len(batch) / processor.index(_events(batch, f"{words}-{number}"))
+        through = len(batch) / processor.index(events)
         cpu = 1000 * (processor.cpu_seconds() - cpu) / len(batch)
         ratios.append(through / encoder)
         rates = f"{encoder:9.1f}  {through:11.1f}  {ratios[-1]:5.2f}"
