@@ -43,6 +43,11 @@ class NearestLaws:
             ]
             assert matches == hits, (_SEED, attempt, where, top_k)
 
+    def test_filters_of_nearest_are_exact_beyond_doubles(self, store: VectorStore) -> None:
+        store.replace([embedded("a", namespace=2**53), embedded("b", namespace=2**53 + 1)])
+        where = SearchFilter(namespaces=frozenset({2**53 + 1}))
+        assert [match.document_id for match in store.nearest(axis(0), 5, where)] == ["b"]
+
     def test_nearest_of_an_empty_store(self, store: VectorStore) -> None:
         assert store.nearest(axis(0), 5) == []
         assert store.nearest(axis(0), 5, SearchFilter(wikis=frozenset({"enwiki"}))) == []

@@ -53,6 +53,9 @@ def test_the_commonest_terms_count_only_where_the_others_find_too_few(tmp_path: 
         assert {name.rstrip("012") for name in found(index, question, limit=3)} == {"rare"}
         assert len(found(index, question, limit=30)) == 23, "too few without"
         assert len(found(index, "bridge", limit=30)) == 20, "nothing else to look for"
+        index.apply("2", [], stored_documents(a_document("rare0", "Velmora, a ferry, a bridge.")))
+        of_all = index.search(question, 3, EVERYTHING)
+        assert of_all == index.search("ferry of Velmora", 3, EVERYTHING), "the bridge adds nothing"
         nobodys = SearchFilter(wikis=frozenset({"none"}))
         assert found(index, question, nobodys) == []
 
