@@ -14,6 +14,7 @@ RagError
 │       ├── LLMBusy          as many questions as it may have are waiting already
 │       ├── LLMLoading       its weights are not in memory yet
 │       └── LLMRefused       it is well, but does not take this prompt
+├── QuestionTooLong          leave the passages in the order that they have
 ├── InvalidEvent             will never work: dead-letter with the reason
 ├── CursorExpired            the change feed no longer reaches back that far: start anew
 └── StoreDamaged             stop: an operator must look
@@ -100,6 +101,10 @@ class InvalidReason(StrEnum):
     TOO_LARGE = "too_large"
     EMPTY_TEXT = "empty_text"
     UNORDERABLE = "unorderable"
+
+
+class QuestionTooLong(RagError):
+    """A model that reads question and passage together has no room for the passage."""
 
 
 class InvalidEvent(RagError):

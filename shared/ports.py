@@ -204,6 +204,21 @@ class Embedder(Protocol):
         """Tokens of each text, without the model's special tokens."""
 
 
+class Reranker(Protocol):
+    """Reads a question and a text together, which tells more than two embeddings do, and takes longer.
+    Safe to call from several threads."""
+
+    @property
+    def name(self) -> str: ...
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        """One for each text, in order: how well it answers. Any finite numbers, higher is better; only
+        those of one question can be compared. A text that is too long is cut, the question never.
+
+        :raises QuestionTooLong: too little of any text would be left.
+        """
+
+
 class LLM(Protocol):
     """Prompt to text. Safe to call from several threads.
 

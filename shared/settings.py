@@ -111,6 +111,17 @@ class EmbedderSettings(EnvironmentSettings):
     threads: int | None = Field(default=None, ge=1, le=256)
 
 
+class RerankerSettings(EnvironmentSettings):
+    """``top``: how many passages are read again, which is what a question waits for."""
+
+    model_config = SettingsConfigDict(env_prefix="RERANKER_", env_ignore_empty=True)
+
+    kind: Literal["none", "cross-encoder"] = Field(default="none", validation_alias="RERANKER")
+    model: str | None = None
+    top: int = Field(default=20, ge=1, le=200)
+    threads: int | None = Field(default=None, ge=1, le=256)
+
+
 class LLMSettings(EnvironmentSettings):
     """``max_sentences`` is the most that an answer may have: a small model says nothing of use after the
     first. ``timeout_seconds`` bounds a whole answer, ``silence_seconds`` the wait for its first and for each

@@ -2,62 +2,46 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shared.embedder.onnx_files import OnnxFiles, locate_onnx_files
-from shared.embedder.token_batches import BatchTokenizer, TokenBatch, TokenIds, TokenStates, pool
+from shared.embedder.onnx_files import locate_onnx_files, onnx_missing
+from shared.embedder.pooling import pool
+from shared.embedder.word_counts import WordCounts
+from shared.onnx.batched_model import BatchedModel
+from shared.onnx.export import UnusableExport
+from shared.onnx.session import SessionOpener, available_cores
+from shared.onnx.token_batches import BatchTokenizer, TokenBatch
 
 if TYPE_CHECKING:
+    from shared.embedder.pooling import TokenStates
     from shared.ports import Embeddings
 
-
-class InferenceSession(Protocol):
-    """A loaded model. Safe to call from several threads, and best called from ``workers`` at a time."""
-
-    @property
-    def workers(self) -> int: ...
-
-    @property
-    def dimension(self) -> int: ...
-
-    @property
-    def batch_tokens(self) -> int:
-        """The batch size, in tokens, at which it is fastest."""
-
-    @property
-    def length_multiple(self) -> int:
-        """Lengths should be multiples of this, because each new shape costs."""
-
-    def run(self, ids: TokenIds, mask: TokenIds) -> TokenStates:
-        """The last hidden states; valid until the next call from the same thread."""
-
-
-SessionOpener = Callable[[OnnxFiles, int], InferenceSession]
-"""Files and number of threads to session; :raises ModelMissing: the runtime cannot load the file."""
+_AXES_OF_TOKEN_STATES = 3
 
 
 class OnnxEmbedder:
-    """Each batch runs on one thread, several batches at a time: threads that share a batch wait for each
-    other, which costs a third of their time.
-
-    :raises ModelMissing: the export or its tokenizer is not on this machine.
-    """
+    """:raises ModelMissing: the export or its tokenizer is not on this machine.
+    :raises RuntimeMissing: what ``open_session`` needs is not installed."""
 
     def __init__(
         self, model: str, open_session: SessionOpener, *, batch_size: int = 32, threads: int | None = None
     ) -> None:
         """``batch_size``: texts in a batch at most; usually the runtime wants fewer, by their tokens.
         ``threads``: ``None`` for as many as there are cores."""
-        self._files = locate_onnx_files(model)
-        self._batch_size = batch_size
-        self._tokenizer = BatchTokenizer(self._files)
-        self._session = open_session(self._files, threads or available_cores())
-        self._pool = ThreadPoolExecutor(self._session.workers, thread_name_prefix="embedder")
+        try:
+            self._files = locate_onnx_files(model)
+            export, max_tokens = self._files.export, self._files.max_tokens
+            tokenizer = BatchTokenizer(export, max_tokens=max_tokens)
+            session = open_session(export.model, threads or available_cores(), _AXES_OF_TOKEN_STATES)
+        except UnusableExport as error:
+            raise onnx_missing(model, str(error)) from error
+        self._max_tokens = max_tokens - int(tokenizer.whole.num_special_tokens_to_add(False))
+        self._words = WordCounts(tokenizer.whole)
+        self._dimension = session.width
+        self._model = BatchedModel(tokenizer, session, batch_size=batch_size, thread_name="embedder")
 
     @property
     def name(self) -> str:
@@ -65,34 +49,20 @@ class OnnxEmbedder:
 
     @property
     def dimension(self) -> int:
-        return self._session.dimension
+        return self._dimension
 
     @property
     def max_tokens(self) -> int:
-        return self._files.max_tokens - self._tokenizer.special_tokens
+        return self._max_tokens
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         embeddings = np.empty((len(texts), self.dimension), dtype=np.float32)
-        batches = self._tokenizer.batches(
-            texts,
-            max_texts=self._batch_size,
-            max_tokens=self._session.batch_tokens,
-            multiple_of=self._session.length_multiple,
-            shares=self._session.workers,
-        )
-        for batch, rows in zip(batches, self._pool.map(self._embed_batch, batches), strict=True):
-            embeddings[batch.rows] = rows
+        for rows, vectors in self._model.run(texts, self._pooled):
+            embeddings[rows] = vectors
         return embeddings
 
-    def _embed_batch(self, batch: TokenBatch) -> Embeddings:
-        return pool(self._session.run(batch.ids, batch.mask), batch.mask, self._files.pooling)
+    def _pooled(self, states: TokenStates, batch: TokenBatch) -> Embeddings:
+        return pool(states, batch.mask, self._files.pooling)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return self._tokenizer.count(texts)
-
-
-def available_cores() -> int:
-    """What this process may use, where the system tells."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return self._words.count(texts)

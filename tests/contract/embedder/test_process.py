@@ -74,14 +74,14 @@ def test_it_uses_no_processor_while_it_waits(backend: str, tmp_path: Path) -> No
 
 TOGETHER = """
 import faulthandler, sys, threading
-import numpy as np
 from shared.embedder.onnx_files import locate_onnx_files
-from shared.embedder.openvino_session import OpenVinoSession
+from shared.onnx.openvino_session import OpenVinoSession
+from shared.onnx.session import one_token
 faulthandler.dump_traceback_later(30, exit=True)
-session = OpenVinoSession(locate_onnx_files("all-MiniLM-L6-v2"), 2)
+session = OpenVinoSession(locate_onnx_files("all-MiniLM-L6-v2").export.model, 2, 3)
 sys.setswitchinterval(1e-6)
-one, gate = np.ones((1, 8), dtype=np.int64), threading.Barrier(8)
-threads = [threading.Thread(target=lambda: (gate.wait(), session.run(one, one))) for _ in range(8)]
+gate = threading.Barrier(8)
+threads = [threading.Thread(target=lambda: (gate.wait(), session.run(one_token()))) for _ in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 """

@@ -8,40 +8,35 @@ from __future__ import annotations
 
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from shared.embedder.onnx_files import OnnxFiles, onnx_missing
-from shared.embedder.token_batches import TokenIds, TokenStates
-from shared.errors import ConfigurationError
+from shared.onnx.export import RuntimeMissing, UnusableExport
+from shared.onnx.session import KNOWN_INPUTS, Output, check_inputs, inputs_of, one_token
+from shared.onnx.token_batches import TokenBatch
 
 _GROUP_SIZE = 128  # activations that share a scale; larger is faster and less exact
-_INPUTS = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 
 
 class OpenVinoSession:
-    """:raises ModelMissing: the file is damaged or is not a model of token states.
-    :raises ConfigurationError: OpenVINO is not installed."""
+    """:raises UnusableExport: the file is damaged, or is not such a model.
+    :raises RuntimeMissing: OpenVINO is not installed."""
 
     batch_tokens = 128
     length_multiple = 8
 
-    def __init__(self, files: OnnxFiles, threads: int) -> None:
+    def __init__(self, model: Path, threads: int, axes: int) -> None:
         # Importing OpenVINO sends a report to its makers, unless this package cannot be imported.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         try:
             import openvino
         except ImportError:
-            raise ConfigurationError(
-                "EMBEDDER_BACKEND=openvino: the package openvino is not installed; run "
-                "pip install -c constraints.txt openvino"
-            ) from None
+            raise RuntimeMissing("openvino") from None
         core = openvino.Core()
+        self._own = threading.local()
         try:
-            model = core.read_model(str(files.model))
             self._compiled = core.compile_model(
-                model,
+                core.read_model(str(model)),
                 "CPU",
                 {
                     "NUM_STREAMS": threads,
@@ -53,39 +48,43 @@ class OpenVinoSession:
                     "DYNAMIC_QUANTIZATION_GROUP_SIZE": _GROUP_SIZE,
                 },
             )
+            self._inputs = [_input_name(port) for port in self._compiled.inputs]
+            check_inputs(self._inputs)
+            shapes = [port.get_partial_shape() for port in self._compiled.outputs]
+            self._output = next((number for number, shape in enumerate(shapes) if shape.rank == axes), None)
+            if self._output is None:
+                raise UnusableExport(f"none of its outputs {shapes} has {axes} axes")
+            # What OpenVINO's Python layer sets up at its first call deadlocks when two threads make it
+            # together; so the first is made here.
+            self._width = int(self.run(one_token()).shape[-1])
         except RuntimeError as error:
-            raise onnx_missing(files.setting, f"{files.model.name}: {_last_line(error)}") from error
-        self._inputs = [port.get_any_name() for port in self._compiled.inputs]
-        shapes = [port.get_partial_shape() for port in self._compiled.outputs]
-        self._output = next((number for number, shape in enumerate(shapes) if shape.rank == 3), None)
-        if self._output is None or not _INPUTS.issuperset(self._inputs):
-            raise onnx_missing(files.setting, f"inputs {self._inputs}, outputs {shapes}")
-        self._dimension = shapes[self._output][2].get_length()
-        self._own = threading.local()
-        # What OpenVINO's Python layer sets up at its first call deadlocks when two threads make it together.
-        one = np.ones((1, 1), dtype=np.int64)
-        self.run(one, one)
+            raise UnusableExport(f"{model.name}: {_last_line(error)}") from error
 
     @property
     def workers(self) -> int:
         return int(self._compiled.get_property("NUM_STREAMS"))
 
     @property
-    def dimension(self) -> int:
-        return int(self._dimension)
+    def width(self) -> int:
+        return self._width
 
-    def run(self, ids: TokenIds, mask: TokenIds) -> TokenStates:
-        given = {"input_ids": ids, "attention_mask": mask}
-        inputs = {name: given[name] if name in given else np.zeros_like(ids) for name in self._inputs}
+    def run(self, batch: TokenBatch) -> Output:
+        inputs = inputs_of(batch, self._inputs)
         results = self._request().infer(inputs, share_inputs=True, share_outputs=True)
-        states: TokenStates = results[self._output]
-        return states
+        output: Output = results[self._output]
+        return output
 
     def _request(self) -> Any:
         """An inference request holds its inputs and outputs: one for each thread."""
         if not hasattr(self._own, "request"):
             self._own.request = self._compiled.create_infer_request()
         return self._own.request
+
+
+def _input_name(port: Any) -> str:
+    """What does nothing to an input, such as a cast to the type that it has, gives it a second name."""
+    names = sorted(port.get_names())
+    return next((name for name in names if name in KNOWN_INPUTS), ", ".join(names))
 
 
 def _last_line(error: Exception) -> str:

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import random
 
-import numpy as np
 import pytest
 
-from shared.embedder.token_batches import plan_batches, pool
+from shared.onnx.token_batches import plan_batches
 
 
 def test_longest_first_and_cut_where_a_batch_would_grow_too_large() -> None:
@@ -33,15 +32,3 @@ def test_every_text_once_and_within_the_limits(seed: int) -> None:
         assert lengths[batch[0]] == longest
         assert len(batch) <= max_texts
         assert len(batch) == 1 or longest * len(batch) <= max_tokens
-
-
-def test_padding_does_not_count() -> None:
-    states = np.array([[[3, 0], [0, 4], [100, 100]], [[1, 0], [1, 0], [1, 0]]], dtype=np.float32)
-    mask = np.array([[1, 1, 0], [1, 1, 1]])
-    assert pool(states, mask, "mean") == pytest.approx(np.array([[0.6, 0.8], [1, 0]]))
-    assert pool(states, mask, "cls") == pytest.approx(np.array([[1, 0], [1, 0]]))
-
-
-def test_states_that_cancel_out_are_still_numbers() -> None:
-    states = np.array([[[1, 0], [-1, 0]]], dtype=np.float32)
-    assert np.isfinite(pool(states, np.array([[1, 1]]), "mean")).all()

@@ -1,0 +1,73 @@
+"""What runs an ONNX file, seen from the models that are run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.onnx.export import UnusableExport
+from shared.onnx.token_batches import TokenBatch, TokenIds
+
+Output = NDArray[np.float32]  # (texts, …, width)
+
+_NEEDED = frozenset({"input_ids", "attention_mask"})
+KNOWN_INPUTS = _NEEDED | {"token_type_ids"}
+
+
+class InferenceSession(Protocol):
+    """A loaded model. Safe to call from several threads, and best called from ``workers`` at a time."""
+
+    @property
+    def workers(self) -> int: ...
+
+    @property
+    def width(self) -> int:
+        """Of the output's last axis."""
+
+    @property
+    def batch_tokens(self) -> int:
+        """The batch size, in tokens, at which it is fastest."""
+
+    @property
+    def length_multiple(self) -> int:
+        """Lengths should be multiples of this, because each new shape costs."""
+
+    def run(self, batch: TokenBatch) -> Output:
+        """Valid until the next call from the same thread."""
+
+
+SessionOpener = Callable[[Path, int, int], InferenceSession]
+"""File, number of threads, and how many axes the wanted output has, the texts' included.
+
+:raises UnusableExport: the runtime cannot load the file, or it has other inputs or no such output.
+:raises RuntimeMissing: the runtime is not installed.
+"""
+
+
+def check_inputs(names: Sequence[str]) -> None:
+    """:raises UnusableExport: the model wants something else than tokens."""
+    if not _NEEDED <= set(names) <= KNOWN_INPUTS:
+        raise UnusableExport(f"its inputs are {', '.join(names)}, not {', '.join(sorted(KNOWN_INPUTS))}")
+
+
+def inputs_of(batch: TokenBatch, names: Sequence[str]) -> Mapping[str, TokenIds]:
+    given = {"input_ids": batch.ids, "attention_mask": batch.mask, "token_type_ids": batch.types}
+    return {name: given[name] for name in names}
+
+
+def one_token() -> TokenBatch:
+    """The smallest batch, for a first run."""
+    one = np.ones((1, 1), dtype=np.int64)
+    return TokenBatch(rows=[0], ids=one, mask=one, types=np.zeros_like(one))
+
+
+def available_cores() -> int:
+    """What this process may use, where the system tells."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
