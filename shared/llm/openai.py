@@ -35,11 +35,13 @@ class OpenAILLM:
         model: str | None,
         context_tokens: int,
         silence_seconds: float,
+        setting: str = "OPENAI_BASE_URL",
     ) -> None:
-        """``model`` may be ``None`` where the server has only one."""
+        """``model`` may be ``None`` where the server has only one. ``setting``: where the address comes from,
+        for messages."""
         headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
         base_url = base_url.rstrip("/")
-        self._api = ModelServer("OPENAI_BASE_URL", base_url, silence_seconds, headers)
+        self._api = ModelServer(setting, base_url, silence_seconds, headers)
         # Of llama.cpp and vLLM; they have it beside the versioned API.
         self._root = ModelServer("OPENAI_BASE_URL", base_url.removesuffix(_VERSION), silence_seconds, headers)
         self._base_url = base_url
