@@ -91,8 +91,8 @@ def test_it_writes_what_the_model_writes_without_a_stream(tiny_model: Path, llm:
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     kind = AutoModelForSeq2SeqLM if "t5" in tiny_model.name else AutoModelForCausalLM
     model = kind.from_pretrained(tiny_model)
-    for number in range(20):
-        prompt = a_prompt(f"Question {number}: how many people?")
+    for number in range(15):
+        prompt = a_prompt(f"Question {number}: how many people?", tokens=15)
         pieces, usage = read(llm.stream(prompt))
         if tokenizer.chat_template:
             messages = [
@@ -105,7 +105,7 @@ def test_it_writes_what_the_model_writes_without_a_stream(tiny_model: Path, llm:
         else:
             inputs = tokenizer(f"{prompt.system}\n\n{prompt.user}", return_tensors="pt")
         written = model.generate(
-            **inputs, do_sample=False, max_new_tokens=40, pad_token_id=0, eos_token_id=tokenizer.eos_token_id
+            **inputs, do_sample=False, max_new_tokens=15, pad_token_id=0, eos_token_id=tokenizer.eos_token_id
         )
         answer = written[0][1 if "t5" in tiny_model.name else inputs["input_ids"].shape[1] :]
         assert "".join(pieces) == tokenizer.decode(answer, skip_special_tokens=True).rstrip("�"), number
