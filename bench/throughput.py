@@ -1,10 +1,10 @@
 """``python -m bench.throughput``: documents a second through the processor, against the bare encoder.
 
-The same windows of text, the same model and settings (``EMBEDDER_BACKEND`` and the others, from the environment), in
-turn, round by round: once encoded by the encoder alone in this process, once read from Kafka by a real
-processor process until its counter says that all are indexed. The ratio of each round is what counts:
-absolute times drift on shared machines. With ``--repeat`` the texts are sent once, and then again and
-again with new revisions: how much faster, and how many chunks were embedded (none should be).
+The same windows of text, the same model and settings (``EMBEDDER_BACKEND`` and the others, from the
+environment), in turn, round by round: once encoded by the encoder alone in this process, once read from
+Kafka by a real processor process until its counter says that all are indexed. The ratio of each round is
+what counts: absolute times drift on shared machines. With ``--repeat`` the texts are sent once, and then
+again and again with new revisions: how much faster, and how many chunks were embedded (none should be).
 """
 
 from __future__ import annotations
