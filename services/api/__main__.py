@@ -20,6 +20,7 @@ from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
 from services.api.retrieval.follower import ChangeFollower
 from services.api.retrieval.lexical_index import LexicalIndex
+from services.api.retrieval.reranking import Reranking
 from services.api.retrieval.retriever import Retriever, Tuning
 from services.api.server import ApiServer, bind
 from services.api.settings import ApiSettings, RetrievalSettings, check_event_limit
@@ -35,6 +36,7 @@ from shared.messaging.factory import build_producer, ensure_topics
 from shared.observability.log import configure_logging
 from shared.observability.metrics import ApiMetrics, LLMMetrics
 from shared.observability.tracing import configure_tracing
+from shared.reranker.factory import build_reranker
 from shared.resilience.backoff import Backoff
 from shared.resilience.startup import Startup
 from shared.settings import (
@@ -42,6 +44,7 @@ from shared.settings import (
     KafkaSettings,
     LLMSettings,
     ObservabilitySettings,
+    RerankerSettings,
     VectorStoreSettings,
     load_settings,
 )
@@ -65,6 +68,7 @@ def main(lifecycle: Lifecycle) -> None:
     embedding = load_settings(EmbedderSettings)
     generation = load_settings(LLMSettings)
     retrieval = load_settings(RetrievalSettings)
+    rereading = load_settings(RerankerSettings)
     check_event_limit(settings, kafka)
     # What can be wrong in a moment comes before what takes seconds to load.
     keys = KeyRing(settings.keys_path(storage.data_dir))
@@ -74,6 +78,7 @@ def main(lifecycle: Lifecycle) -> None:
     registry = CollectorRegistry()
     metrics = ApiMetrics(registry)
     embedder = MicroBatchingEmbedder(build_embedder(embedding), on_batch=metrics.embedding_batch_size.observe)
+    reranker = build_reranker(rereading)
     llm = serve_llm(generation, LLMMetrics(registry), clock, lifecycle.fail)
     lifecycle.on_close("llm", llm.close)
     store = StoreToCome()
@@ -92,7 +97,8 @@ def main(lifecycle: Lifecycle) -> None:
     follower = ChangeFollower(store, index, [cache.take_in, board.take_in])
     lifecycle.on_close("change follower", follower.close)
     tuning = Tuning(retrieval.dense_weight, retrieval.recency_weight, retrieval.recency_half_life)
-    retriever = Retriever(store, index, follower, tuning, clock)
+    reranking = Reranking(reranker, rereading.top) if reranker else None
+    retriever = Retriever(store, index, follower, tuning, clock, reranking)
     lifecycle.on_close("retriever", retriever.close)
     producer = build_producer(kafka, NAME)
     lifecycle.on_close("producer", producer.close)
@@ -144,7 +150,13 @@ def main(lifecycle: Lifecycle) -> None:
     )
     log.info(
         "serving",
-        extra={"host": settings.host, "port": settings.port, "embedder": embedder.name, "llm": llm.name},
+        extra={
+            "host": settings.host,
+            "port": settings.port,
+            "embedder": embedder.name,
+            "reranker": reranker.name if reranker else None,
+            "llm": llm.name,
+        },
     )
     server = ApiServer(app, listener, settings)
     board.start()

@@ -16,7 +16,7 @@ _FRESHNESS = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
 _STAGE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
-STAGES = ("cache", "embed", "retrieve", "weigh", "prompt", "generate", "ground")
+STAGES = ("cache", "embed", "retrieve", "rerank", "weigh", "prompt", "generate", "ground")
 INGEST_RESULTS = ("indexed", "deleted", "duplicate", "stale", "invalid")
 CACHE_LOOKUPS = ("hit", "miss", "invalidated")
 RETENTION_KINDS = ("purged", "tombstones")

@@ -32,12 +32,13 @@ def save_cross_encoder(
     axes: int = 2,
     integers: int = TensorProto.INT64,
     name: str = "model.onnx",
+    max_tokens: int = MAX_TOKENS,
 ) -> Path:
     """``labels``: 2 gives the logits of "irrelevant" and "relevant"; ``inputs``: what it calls its inputs."""
     folder.mkdir(parents=True, exist_ok=True)
     _tokenizer().save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(
-        json.dumps({"model_max_length": MAX_TOKENS, "pad_token": "[PAD]"})
+        json.dumps({"model_max_length": max_tokens, "pad_token": "[PAD]"})
     )
     (folder / "config.json").write_text(json.dumps({"max_position_embeddings": 512}))
     (folder / name).parent.mkdir(exist_ok=True)

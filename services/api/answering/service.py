@@ -25,7 +25,7 @@ from services.api.answering.writing import Draft, Writer, quoted
 from services.api.caching.answer_cache import CachedAnswer
 from services.api.caching.cached_answers import CachedAnswers
 from services.api.matching.interest import Interest
-from services.api.retrieval.retriever import Retriever
+from services.api.retrieval.retriever import Retriever, Timed, untimed
 from services.api.retrieval.scope import Scope
 from shared.domain import Answer, Hit, Outcome, Version
 from shared.observability.metrics import ApiMetrics
@@ -183,7 +183,7 @@ class AnswerService:
         with stages.timed("embed"):
             embedding = self._embedder.embed([question])[0]
         with stages.timed("retrieve"):
-            hits = self._retrieve(question, embedding, scope)
+            hits = self._retrieve(question, embedding, scope, stages.timed)
         with stages.timed("weigh"):
             evidence = weigh_evidence(question, embedding, hits, self._embedder)
         if evidence:
@@ -191,8 +191,10 @@ class AnswerService:
         interest = Interest.of(question, embedding, scope.where)
         return _Finding(interest, hits, evidence, as_of, no_context(scope.where))
 
-    def _retrieve(self, question: str, embedding: Embedding, scope: Scope) -> list[Hit]:
-        return self._retriever.retrieve(question, embedding, scope.top_k, scope.where, scope.recency)
+    def _retrieve(
+        self, question: str, embedding: Embedding, scope: Scope, timed: Timed = untimed
+    ) -> list[Hit]:
+        return self._retriever.retrieve(question, embedding, scope.top_k, scope.where, scope.recency, timed)
 
     def _is_current(self, answer: Answer) -> bool:
         """A model may write for seconds: what it was given may be changed or deleted by then."""

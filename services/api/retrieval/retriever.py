@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from services.api.retrieval.fusion import fuse
 from services.api.retrieval.lexical_index import LexicalHit, LexicalIndex
 from services.api.retrieval.passages import DocumentPassage, passages_of
 from services.api.retrieval.recency import RecencyPrior
+from services.api.retrieval.reranking import Reranking
 from shared.domain import Hit, Match, SearchFilter, StoredDocument
 from shared.ports import Clock, VectorStore
 
@@ -30,6 +32,13 @@ _CATCH_UP_SECONDS = 0.05
 
 _Key = tuple[str, int]
 """A passage: its document, and the ordinal of its first chunk."""
+
+Timed = Callable[[str], AbstractContextManager[None]]
+"""A context that takes the time of the stage that it names."""
+
+
+def untimed(stage: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +60,14 @@ class Retriever:
         follower: ChangeFollower,
         tuning: Tuning,
         clock: Clock,
+        reranking: Reranking | None = None,
     ) -> None:
         self._store = store
         self._index = index
         self._follower = follower
         self._tuning = tuning
         self._clock = clock
+        self._reranking = reranking
         self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="lexical-search")
 
     def catch_up(self) -> bool:
@@ -73,27 +84,34 @@ class Retriever:
         top_k: int,
         where: SearchFilter,
         recency_weight: float | None = None,
+        timed: Timed = untimed,
     ) -> list[Hit]:
         """The ``top_k`` passages that answer best, best first; their ``score`` in [0, 1] is relative to the
         best of this question. ``chunk_id`` names the window that matched, or else the passage's first.
 
         What is returned was live and current after the question had been asked, whatever the indexes said.
+        ``timed`` is told of the stage ``rerank``, where there is one.
 
         :raises StoreUnavailable: the store cannot be reached.
         """
         self.catch_up()
         prior = self._prior(recency_weight)
-        documents = top_k + (_READ_FOR_RECENCY if prior.weight else _SPARE)
-        candidates = max(CANDIDATES, 5 * top_k)
+        to_rerank = self._reranking.top if self._reranking else 0
+        documents = max(top_k + (_READ_FOR_RECENCY if prior.weight else _SPARE), to_rerank)
+        candidates = max(CANDIDATES, 5 * top_k, 5 * to_rerank)
         while True:
             searching = self._threads.submit(self._index.search, question, candidates, where)
             windows = self._store.nearest(embedding, candidates, where)
             lexical = searching.result()
             stored = self._read(self._ranked_documents(windows, lexical)[:documents], where)
-            hits = self._passages(stored, windows, lexical, prior)
+            hits = self._passages(stored, windows, lexical)
             if len(hits) >= top_k or (len(windows) < candidates and len(lexical) < candidates):
-                return diversified(hits, top_k)
+                break
             candidates *= 4  # a few long documents took all places
+        if self._reranking:
+            with timed("rerank"):
+                hits = self._reranking.apply(question, hits)
+        return diversified(self._with_prior(hits, prior), top_k)
 
     def newest(self, limit: int, where: SearchFilter) -> list[Hit]:
         """The first passage of each of the ``limit`` documents that changed last, newest first, of score 1.
@@ -139,10 +157,8 @@ class Retriever:
         stored: Mapping[str, StoredDocument],
         windows: Sequence[Match],
         lexical: Sequence[LexicalHit],
-        prior: RecencyPrior,
     ) -> list[Hit]:
         """The passages around what was found, best first."""
-        now = self._clock.now()
         passages = {document_id: passages_of(document) for document_id, document in stored.items()}
         found = _windows_by_passage(passages, windows)
         scores = fuse(
@@ -151,17 +167,18 @@ class Retriever:
             self._tuning.dense_weight,
         )
         hits = [
-            _hit(
-                stored[document_id],
-                passage,
-                found.get((document_id, passage.first)),
-                prior.apply(score, stored[document_id].document.updated_at, now),
-            )
+            _hit(stored[document_id], passage, found.get((document_id, passage.first)), score)
             for document_id, of_document in passages.items()
             for passage in of_document
             if (score := scores.get((document_id, passage.first))) is not None
         ]
         return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))
+
+    def _with_prior(self, hits: Sequence[Hit], prior: RecencyPrior) -> list[Hit]:
+        """Best first; equal ones in the order that they have."""
+        now = self._clock.now()
+        weighed = [replace(hit, score=prior.apply(hit.score, hit.updated_at, now)) for hit in hits]
+        return sorted(weighed, key=lambda hit: -hit.score)
 
 
 def _best(scores: Iterable[tuple[str, float]]) -> dict[str, float]:
