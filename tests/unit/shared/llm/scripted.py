@@ -27,6 +27,8 @@ class ScriptedLLM:
         self.loaded = 0
         self.finished = 0
         self.closed = False
+        # Nothing but being closed ends them, as it is with a connection.
+        self._answers_kept: list[Generator[str, None, TokenUsage | None]] = []
 
     def load(self, _stop: threading.Event) -> None:
         self.loaded += 1
@@ -37,6 +39,11 @@ class ScriptedLLM:
         return len(text.split())
 
     def stream(self, _prompt: Prompt) -> Generator[str, None, TokenUsage | None]:
+        answer = self._answer()
+        self._answers_kept.append(answer)
+        return answer
+
+    def _answer(self) -> Generator[str, None, TokenUsage | None]:
         self.asked += 1
         steps = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         try:
