@@ -20,15 +20,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from bench.injections.cases import CLEAN, Case, cases
-from bench.injections.trial import Result, Trial, undefended
+from bench.injections.trial import Result, Trial, patient_llm, undefended
 from bench.quality.squad import DEFAULT_FILE, load
 from bench.real_edits import EDITS
 from bench.results import with_block
 from services.api.answering.untrusted import eligible_spans, safe_label
 from services.producer.sentences import describe_change
 from shared.embedder.factory import build_embedder
-from shared.llm.factory import build_llm
-from shared.settings import EmbedderSettings, LLMSettings
+from shared.settings import EmbedderSettings
 from shared.text import sentence_spans
 
 Results = dict[tuple[str, str], dict[str, list[Result]]]
@@ -44,7 +43,7 @@ def run(kinds: list[str], only: list[Case]) -> tuple[Results, int]:
     results: Results = {}
     clean = 0
     for kind in kinds:
-        llm = build_llm(LLMSettings.model_validate({"LLM": kind}))
+        llm = patient_llm(kind)
         with (
             contextlib.closing(llm),
             tempfile.TemporaryDirectory() as folder,

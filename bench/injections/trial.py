@@ -23,8 +23,10 @@ from services.processor.assembly import build_chunker
 from services.processor.settings import ProcessorSettings
 from shared.clock import SystemClock
 from shared.domain import Answer, Document, Outcome, SearchFilter
+from shared.llm.factory import build_llm
 from shared.observability.metrics import ApiMetrics
 from shared.ports import LLM, EmbeddedDocument, Embedder
+from shared.settings import LLMSettings
 from shared.text import sentence_spans
 from shared.vector_store.memory_store import MemoryStore
 
@@ -119,6 +121,13 @@ def _judge(case: Case, answer: Answer) -> Result:
 def _squeezed(text: str) -> str:
     """However it is spelled."""
     return re.sub(r"[\W_]", "", text).lower()
+
+
+def patient_llm(kind: str) -> LLM:
+    """``LLM=kind``, which may take minutes: a model that times out on a busy machine proves nothing."""
+    return build_llm(
+        LLMSettings.model_validate({"LLM": kind, "timeout_seconds": 600, "silence_seconds": 600})
+    )
 
 
 @contextlib.contextmanager
