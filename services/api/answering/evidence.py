@@ -13,8 +13,9 @@ from services.api.answering.confidence import MIN_CONFIDENCE, confidence
 from services.api.answering.question import Subject, expected_kind, offers, subject
 from services.api.answering.signals import Signals, signals
 from services.api.answering.untrusted import eligible_spans, with_safe_title
+from services.api.answering.vocabulary import Vocabulary
 from shared.domain import Hit
-from shared.text import Span, normalise_word, terms
+from shared.text import Span, terms
 
 if TYPE_CHECKING:
     from shared.ports import Embedder, Embedding
@@ -52,7 +53,8 @@ def weigh_evidence(
     embedder: Embedder,
     min_confidence: float = MIN_CONFIDENCE,
 ) -> list[Evidence]:
-    """Strongest first; empty means: do not answer.
+    """Strongest first; empty means: do not answer. Sentences that say the opposite, or speak of another
+    number, are left out: they are not to be quoted.
 
     :param min_confidence: the probability that the strongest answers the question below which there is no
         answer, in [0, 1].
@@ -60,7 +62,7 @@ def weigh_evidence(
     evidence = _ranked(question, question_embedding, hits, embedder)
     if not evidence or confidence(_signals(question, evidence[0])) < min_confidence:
         return []
-    return evidence
+    return [item for item in evidence if not _signals(question, item).of_another_statement]
 
 
 def strongest_signals(
@@ -108,10 +110,11 @@ def _is_about(about: Subject, hit: Hit) -> bool:
     it is: the toll of another earthquake, or of another year's, is a wrong answer."""
     if hit.score < MIN_HIT_SCORE:
         return False
-    mentioned = frozenset(terms(f"{hit.title} {hit.text}"))
-    if about.numbers - mentioned - {str(hit.updated_at.year)}:
+    mentioned = Vocabulary(f"{hit.title} {hit.text} {hit.updated_at.year}")
+    if not all(mentioned.has(number) for number in about.numbers):
         return False
-    missing = [name for name in about.names if normalise_word(name) not in mentioned]
+    # In capitals, because an acronym may be spelt out in the passage.
+    missing = [name for name in about.names if not mentioned.has(name.upper())]
     return len(missing) <= (1 if len(about.names) > 3 else 0)
 
 

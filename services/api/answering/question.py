@@ -24,6 +24,7 @@ _TIME_WORD = re.compile(
     r"|\b(today|tomorrow|yesterday|noon|midnight)\b",
     re.IGNORECASE,
 )
+_BEFORE_PLACES = frozenset({"in", "at", "near", "from"})
 _YEAR = re.compile(r"[12]\d{3}")
 
 
@@ -92,15 +93,26 @@ def subject(question: str, is_rare: Callable[[str], bool]) -> Subject:
     """What a passage must mention to be evidence at all. A question without names may have been typed
     without capitals: rare words count as names there."""
     in_order = words(question)
-    found = required_names(question) or frozenset(
-        word.lower() for word in in_order if word.lower() not in STOP_WORDS and is_rare(word)
-    )
+    found = required_names(question) or _small_names(question, in_order, is_rare)
     belonging = {
         normalise_number(after)
         for before, after in pairwise(in_order)
         if before.lower() in found and after[0].isdigit()
     }
     return Subject(found, frozenset(belonging | set(filter(_YEAR.fullmatch, in_order))))
+
+
+def _small_names(question: str, in_order: Sequence[str], is_rare: Callable[[str], bool]) -> frozenset[str]:
+    """Where the question has a capital at its start alone, whoever typed it may know where capitals belong:
+    then only that word, and what stands where places do, is taken for a name."""
+    no_capitals = question in (question.lower(), question.upper())
+    return frozenset(
+        word.lower()
+        for before, word in pairwise(["", *in_order])
+        if (no_capitals or word[0].isupper() or before.lower() in _BEFORE_PLACES)
+        and word.lower() not in STOP_WORDS
+        and is_rare(word)
+    )
 
 
 def required_names(question: str) -> frozenset[str]:

@@ -11,12 +11,10 @@ from dataclasses import astuple, dataclass
 
 from services.api.answering.opposition import denies, reverses
 from services.api.answering.question import expected_kind, offers
-from shared.text import CALENDAR, STOP_WORDS, normalise_word, sentences, words
+from services.api.answering.vocabulary import Vocabulary
+from shared.text import CALENDAR, STOP_WORDS, sentences, words
 
 _ASKING = frozenset("type types kind kinds name named names called".split())
-_LEAST_SHARED = 4
-_LARGEST_DIFFERENCE = 4
-_ENDING = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +41,15 @@ class Signals:
         """In the order of the fields."""
         return astuple(self)
 
+    @property
+    def of_another_statement(self) -> bool:
+        """The sentence is about another number, or says the opposite."""
+        return bool(self.missing_number or self.only_question_denies or self.reversed_word)
+
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    normal: str
+    text: str
     is_name: bool
     is_number: bool
 
@@ -54,8 +57,8 @@ class _Word:
 def signals(question: str, title: str, sentence: str, relevance: float) -> Signals:
     """``relevance``: cosine similarity of the question and "title: sentence"."""
     asked = _content(question)
-    said = {normalise_word(word) for word in words(f"{title} {sentence}")}
-    missing = [word for word in asked if not _is_among(word, said)]
+    said = Vocabulary(f"{title} {sentence}")
+    missing = [word for word in asked if not said.has(word.text)]
     question_denies = denies(question)
     return Signals(
         relevance=relevance,
@@ -81,26 +84,10 @@ def _content_of(sentence: str) -> list[_Word]:
     in_order: Sequence[str] = words(sentence)
     return [
         _Word(
-            normalise_word(word),
+            word,
             is_name=position > 0 and word[0].isupper() and word.lower() not in CALENDAR,
             is_number=word[0].isdigit(),
         )
         for position, word in enumerate(in_order)
         if word.lower() not in STOP_WORDS | _ASKING
     ]
-
-
-def _is_among(word: _Word, said: set[str]) -> bool:
-    """As it is, or as another word of the same root ("Germany" and "German", "north" and "northern")."""
-    return word.normal in said or (
-        not word.is_number and any(_are_related(word.normal, other) for other in said)
-    )
-
-
-def _are_related(one: str, other: str) -> bool:
-    return (
-        one[:_LEAST_SHARED] == other[:_LEAST_SHARED]
-        and min(len(one), len(other)) >= _LEAST_SHARED
-        and abs(len(one) - len(other)) <= _LARGEST_DIFFERENCE
-        and (one.startswith(other[:-_ENDING]) or other.startswith(one[:-_ENDING]))
-    )

@@ -65,3 +65,28 @@ def test_a_weak_hit_is_no_evidence() -> None:
 
 def test_nothing_retrieved_is_no_evidence() -> None:
     assert _weigh("How many people has the earthquake in Velmora killed?") == []
+
+
+def test_the_killed_are_not_the_injured() -> None:
+    assert _weigh("How many people has the earthquake in Velmora injured?", TOLL) == []
+
+
+def test_who_leads_has_not_won() -> None:
+    chess = a_hit(
+        "After the first game, Sunniva Aldercroft leads the chess final.", title="Hjorra chess final"
+    )
+    assert _weigh("Who leads the Hjorra chess final?", chess)
+    assert _weigh("Who won the Hjorra chess final?", chess) == []
+
+
+def test_a_sentence_that_says_the_opposite_is_not_quoted_beside_the_right_one() -> None:
+    both = a_hit("The earthquake injured 640 people. The earthquake killed 47 people.")
+    evidence = _weigh("How many people has the earthquake in Velmora injured?", both)
+    assert [item.text for item in evidence] == ["The earthquake injured 640 people."]
+
+
+def test_more_certainty_can_be_asked_for() -> None:
+    question = "How many people has the earthquake in Velmora killed?"
+    embedding = EMBEDDER.embed([question])[0]
+    assert weigh_evidence(question, embedding, [TOLL], EMBEDDER, min_confidence=0.0)
+    assert weigh_evidence(question, embedding, [TOLL], EMBEDDER, min_confidence=1.0) == []

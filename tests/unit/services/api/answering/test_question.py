@@ -73,3 +73,17 @@ def test_a_name_takes_its_number_along() -> None:
 def test_capitals_mean_nothing_where_everything_is_capital() -> None:
     assert required_names("Who leads Port Alden?") == {"port", "alden"}
     assert required_names("WHO LEADS PORT ALDEN NOW?") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("how did the skarn get to quelland", {"skarn", "quelland"}),
+        ("How did the skarn reach people in quelland?", {"quelland"}),
+        ("Quelland is where?", {"quelland"}),
+        ("How did the skarn grow?", set()),  # typed by one who knows where capitals belong
+        ("How did the skarn reach Treval?", {"treval"}),
+    ],
+)
+def test_rare_words_are_names_where_capitals_are_missing(question: str, expected: set[str]) -> None:
+    assert subject(question, lambda word: word.lower() in ("skarn", "quelland")).names == expected

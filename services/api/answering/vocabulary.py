@@ -1,0 +1,49 @@
+"""The words of a text, to be found in other forms too. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from shared.text import normalise_word, words
+
+_LEAST_ROOT = 4
+_ENDINGS = frozenset(
+    "s es a an ian ean n i y ese ish ic ist ism ern er ers al ly ed ing ion it at ation iv ive abl able ment"
+    " ness anc ance enc ence or ors e t ri ari".split()
+) | {""}
+_ACRONYM = re.compile(r"[A-Z]{2,5}")
+_LINKS = frozenset("of the and for in".split())
+
+
+class Vocabulary:
+    """Numbers count only as they are written; a word also in another form of its root ("Germany" for
+    "German"), as the parts around its hyphens, and as an acronym of words with capitals."""
+
+    def __init__(self, text: str) -> None:
+        in_order = words(text)
+        self._normal = {normalise_word(word) for word in in_order}
+        self._initials = "".join(
+            word[0] if word[0].isupper() else " " for word in in_order if word not in _LINKS
+        )
+
+    def has(self, word: str) -> bool:
+        normal = normalise_word(word)
+        if normal in self._normal:
+            return True
+        if word[0].isdigit():
+            return False
+        if _ACRONYM.fullmatch(word) and word in self._initials:
+            return True
+        parts = re.split(r"[-–.]", word)
+        if len(parts) > 1:
+            return all(self.has(part) for part in parts if part)
+        return any(_are_related(normal, other) for other in self._normal)
+
+
+def _are_related(one: str, other: str) -> bool:
+    """Whether the same root is left without their endings."""
+    root = next(
+        (at for at, (left, right) in enumerate(zip(one, other, strict=False)) if left != right),
+        min(len(one), len(other)),
+    )
+    return root >= _LEAST_ROOT and one[root:] in _ENDINGS and other[root:] in _ENDINGS
