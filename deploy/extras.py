@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from shared.errors import ConfigurationError
-from shared.settings import EmbedderSettings, LLMSettings, load_settings
+from shared.settings import EmbedderSettings, LLMSettings, RerankerSettings, load_settings
 
 
-def extras_for(embedder: EmbedderSettings, llm: LLMSettings) -> list[str]:
+def extras_for(embedder: EmbedderSettings, llm: LLMSettings, reranker: RerankerSettings) -> list[str]:
     """The packages of the defaults are among the services' own."""
     extras: list[str] = []
     if embedder.kind != "hashing" and embedder.backend != "openvino":
         extras.append(embedder.backend)
     if llm.kind == "huggingface":
         extras.append("huggingface")
+    if reranker.kind == "cross-encoder" and reranker.model and not Path(reranker.model).is_dir():
+        extras.append("hub")
     return extras
 
 
 def main() -> None:
     try:
-        print(*extras_for(load_settings(EmbedderSettings), load_settings(LLMSettings)))
+        print(
+            *extras_for(
+                load_settings(EmbedderSettings), load_settings(LLMSettings), load_settings(RerankerSettings)
+            )
+        )
     except ConfigurationError:
         return  # the start that follows names every wrong value
 

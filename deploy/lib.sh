@@ -95,6 +95,7 @@ install_extra() {
     local) size='about 800 MB; once' ;;
     dev) size='about 2.4 GB; once' ;;
     huggingface) size='for LLM=huggingface' ;;
+    hub) size='for RERANKER_MODEL' ;;
     *) size='for EMBEDDER_BACKEND='"$extra" ;;
   esac
   if [ -f "$VENV/.installed-$extra" ]; then

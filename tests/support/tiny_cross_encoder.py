@@ -21,14 +21,14 @@ SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 WORDS = (
     "who won is the river bridge of velmora quillon open high low mayor elected station filler in was rain"
 ).split()
-_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
 def save_cross_encoder(
     folder: Path,
     *,
     labels: int = 1,
-    inputs: Sequence[str] = _INPUTS,
+    inputs: Sequence[str] = INPUTS,
     axes: int = 2,
     integers: int = TensorProto.INT64,
     name: str = "model.onnx",
@@ -36,7 +36,7 @@ def save_cross_encoder(
 ) -> Path:
     """``labels``: 2 gives the logits of "irrelevant" and "relevant"; ``inputs``: what it calls its inputs."""
     folder.mkdir(parents=True, exist_ok=True)
-    _tokenizer().save(str(folder / "tokenizer.json"))
+    word_tokenizer().save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(
         json.dumps({"model_max_length": max_tokens, "pad_token": "[PAD]"})
     )
@@ -46,7 +46,7 @@ def save_cross_encoder(
     return folder
 
 
-def _tokenizer() -> Tokenizer:
+def word_tokenizer() -> Tokenizer:
     vocabulary = {token: number for number, token in enumerate([*SPECIAL, *WORDS])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()

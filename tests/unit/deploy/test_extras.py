@@ -6,7 +6,7 @@ import pytest
 
 from deploy.extras import extras_for
 from deploy.local.configuration import ROOT
-from shared.settings import EmbedderSettings, LLMSettings
+from shared.settings import EmbedderSettings, LLMSettings, RerankerSettings
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "optional-dependencies"
@@ -24,6 +24,10 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["p
         ({"LLM": "extractive"}, []),
         ({"LLM": "huggingface"}, ["huggingface"]),
         ({"LLM": "huggingface", "EMBEDDER_BACKEND": "torch"}, ["torch", "huggingface"]),
+        ({"RERANKER": "cross-encoder", "RERANKER_MODEL": "someone/tiny"}, ["hub"]),
+        ({"RERANKER": "cross-encoder", "RERANKER_MODEL": "."}, []),
+        ({"RERANKER": "cross-encoder"}, []),
+        ({"RERANKER_MODEL": "someone/tiny"}, []),
     ],
 )
 def test_what_is_chosen_brings_its_extra(
@@ -31,7 +35,7 @@ def test_what_is_chosen_brings_its_extra(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert extras_for(EmbedderSettings(), LLMSettings()) == extras
+    assert extras_for(EmbedderSettings(), LLMSettings(), RerankerSettings()) == extras
     assert set(extras) <= set(EXTRAS)
 
 
