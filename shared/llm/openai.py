@@ -43,8 +43,8 @@ class OpenAILLM:
         base_url = base_url.rstrip("/")
         self._api = ModelServer(setting, base_url, silence_seconds, headers)
         # Of llama.cpp and vLLM; they have it beside the versioned API.
-        self._root = ModelServer("OPENAI_BASE_URL", base_url.removesuffix(_VERSION), silence_seconds, headers)
-        self._base_url = base_url
+        self._root = ModelServer(setting, base_url.removesuffix(_VERSION), silence_seconds, headers)
+        self._label = f"{setting}={base_url}"
         self._model = model
         self.context_tokens = context_tokens
         self._counts_tokens = False
@@ -66,9 +66,7 @@ class OpenAILLM:
             self._model = str(entry["id"])
             self._check_context(entry)
         elif self._model is None:
-            raise ConfigurationError(
-                f"LLM_MODEL=: OPENAI_BASE_URL={self._base_url} does not list its models; name one"
-            )
+            raise ConfigurationError(f"LLM_MODEL=: {self._label} does not list its models; name one")
         self._counts_tokens = self._can_count()
         log.info(
             "language model found",
@@ -159,7 +157,7 @@ class OpenAILLM:
         except StatusError as error:
             if error.status in _REJECTED_KEY:
                 raise ConfigurationError(
-                    f"OPENAI_API_KEY: OPENAI_BASE_URL={self._base_url} refuses it "
+                    f"OPENAI_API_KEY: {self._label} refuses it "
                     f"(HTTP {error.status}); set the right key, or OPENAI_API_KEY_FILE"
                 ) from None
             if (
@@ -179,9 +177,7 @@ class OpenAILLM:
                 return entry
         names = sorted(str(entry["id"]) for entry in listed)
         shown = ", ".join(names[:_SHOWN_MODELS]) + (", …" if len(names) > _SHOWN_MODELS else "")
-        raise ModelMissing(
-            f"LLM_MODEL={self._model or ''}: not a model of OPENAI_BASE_URL={self._base_url}; it has {shown}"
-        )
+        raise ModelMissing(f"LLM_MODEL={self._model or ''}: not a model of {self._label}; it has {shown}")
 
     def _check_context(self, entry: dict[str, Any]) -> None:
         """vLLM and llama.cpp say how much fits."""
@@ -190,7 +186,7 @@ class OpenAILLM:
         if isinstance(size, int) and size < self.context_tokens:
             raise ConfigurationError(
                 f"LLM_CONTEXT_TOKENS={self.context_tokens}: {entry['id']} of "
-                f"OPENAI_BASE_URL={self._base_url} takes {size}; lower it, or raise the server's"
+                f"{self._label} takes {size}; lower it, or raise the server's"
             )
 
     def _can_count(self) -> bool:

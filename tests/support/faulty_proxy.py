@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from tests.support.child import Child, child, say
 
 _CHAT = (b"/chat/completions", b"/api/chat")
+_ENDLESS = ("stall", "ping")
 _CHUNK = 65_536
 
 
@@ -102,6 +103,8 @@ class _Proxy:
             while True:
                 ready = [key.fileobj for key, _ in selector.select()]
                 if client in ready:  # it sends nothing more, so it is gone
+                    if fault[0] in _ENDLESS:
+                        say("left")
                     return
                 data = server.recv(_CHUNK)
                 if not begun:  # or the client would use a connection again that is closed below

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 
 import pytest
 
+from shared.errors import LLMUnavailable
 from shared.llm.loading import LoadableLLM
 from shared.llm.ollama import OllamaLLM
 from shared.llm.openai import OpenAILLM
 from tests.support.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.support.llama_server import KEY, MODEL, LlamaServer, llama_server
 from tests.support.ollama_server import OllamaServer, ollama_server
+from tests.support.processes import wait_until
 
 OLLAMA_MODEL = "smollm2:135m"
 PATIENT = 120.0
@@ -57,7 +59,14 @@ class Served:
     def _loaded(self, root: str, silence: float) -> LoadableLLM:
         llm = self.make(root, silence)
         self.stack.callback(llm.close)
-        llm.load(threading.Event())
+
+        def loads() -> bool:
+            with suppress(LLMUnavailable):  # where the machine is busy and the silence short
+                llm.load(threading.Event())
+                return True
+            return False
+
+        wait_until(loads, PATIENT, f"{self.kind} is loaded")
         return llm
 
 

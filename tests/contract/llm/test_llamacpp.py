@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from shared.domain import Prompt
-from shared.errors import LLMLoading, LLMUnavailable, ModelMissing
+from shared.errors import ConfigurationError, LLMLoading, LLMUnavailable, ModelMissing
 from shared.llm.llamacpp import PACKAGED_MODEL, LlamaCppLLM, find_weights
 from tests.contract.llm.conftest import PATIENT
 from tests.support.child import ROOT
@@ -91,6 +91,17 @@ def test_a_file_that_llama_cpp_does_not_take_is_one_line(tmp_path: Path) -> None
     llm.close()
     assert str(caught.value).startswith(f"LLM_MODEL={cut}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_context_that_the_model_does_not_have_is_one_line() -> None:
+    """llama.cpp would use the smaller one."""
+    llm = LlamaCppLLM(PACKAGED_MODEL, 16_384, PATIENT, 1)
+    with pytest.raises(ConfigurationError) as caught:
+        llm.load(NOW)
+    llm.close()
+    assert str(caught.value).startswith("LLM_CONTEXT_TOKENS=16384: ")
+    assert "8192" in str(caught.value)
+    assert "OPENAI" not in str(caught.value)
 
 
 def test_closing_ends_a_loading_under_way(llm: LlamaCppLLM) -> None:
