@@ -93,6 +93,7 @@ def main(lifecycle: Lifecycle) -> None:
         lambda: follower.reached(),
         Limits(settings.watches, settings.watches_per_key),
         metrics,
+        settings.min_confidence,
     )
     follower = ChangeFollower(store, index, [cache.take_in, board.take_in])
     lifecycle.on_close("change follower", follower.close)
@@ -118,6 +119,7 @@ def main(lifecycle: Lifecycle) -> None:
                     llm=llm,
                     metrics=metrics,
                     max_sentences=generation.max_sentences,
+                    min_confidence=settings.min_confidence,
                     cached_answers=CachedAnswers(cache, retriever, metrics),
                 ),
                 store=store,

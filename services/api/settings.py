@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import SettingsConfigDict
 from whenever import Instant, TimeZoneNotFoundError
 
+from services.api.answering.confidence import MIN_CONFIDENCE
 from shared.durations import parse_duration
 from shared.errors import ConfigurationError
 from shared.settings import EnvironmentSettings, KafkaSettings
@@ -23,6 +24,7 @@ class ApiSettings(EnvironmentSettings):
     bounds the requests that are worked on at once; ``cache_entries`` the answers that are kept for repeated
     questions; ``watches`` and ``watches_per_key`` the standing questions at a time.
 
+    ``min_confidence``: how probable it must be that the strongest evidence answers the question;
     ``publish_timeout_seconds``: how long a write waits for the broker before it is answered with 503;
     ``shutdown_seconds``: how long requests under way may take once the process is told to stop;
     ``timezone``, an IANA name: whose days and clock questions mean."""
@@ -40,6 +42,7 @@ class ApiSettings(EnvironmentSettings):
     cache_entries: int = Field(default=1_000, ge=0, le=1_000_000)
     watches: int = Field(default=100, ge=0, le=10_000)
     watches_per_key: int = Field(default=10, ge=0, le=10_000)
+    min_confidence: float = Field(default=MIN_CONFIDENCE, ge=0, le=1)
     publish_timeout_seconds: float = Field(default=10.0, gt=0, le=300)
     shutdown_seconds: int = Field(default=15, ge=1, le=20)
     timezone: str = "UTC"

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from prometheus_client import CollectorRegistry
 
+from services.api.answering.confidence import MIN_CONFIDENCE
 from services.api.answering.service import AnswerService
 from services.api.caching.answer_cache import AnswerCache
 from services.api.caching.cached_answers import CachedAnswers
@@ -41,7 +42,12 @@ class AnsweringBench:
 
 @contextmanager
 def answering(
-    store: VectorStore, llm: LLM, *, cache_entries: int = 10, max_sentences: int = 1
+    store: VectorStore,
+    llm: LLM,
+    *,
+    cache_entries: int = 10,
+    max_sentences: int = 1,
+    min_confidence: float = MIN_CONFIDENCE,
 ) -> Iterator[AnsweringBench]:
     """Nothing but questions makes it follow the store, until ``follower`` is started."""
     registry = CollectorRegistry()
@@ -65,5 +71,6 @@ def answering(
             metrics=metrics,
             cached_answers=CachedAnswers(cache, retriever, metrics),
             max_sentences=max_sentences,
+            min_confidence=min_confidence,
         )
         yield AnsweringBench(service, cache, retriever, registry, metrics, follower, board)

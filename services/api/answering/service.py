@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from services.api.answering.abstaining import no_context
+from services.api.answering.confidence import MIN_CONFIDENCE
 from services.api.answering.events import (
     Abandoned,
     AnswerEvent,
@@ -61,7 +62,7 @@ def _never() -> bool:
 
 
 class AnswerService:
-    """Safe to call from several threads. ``max_sentences``: the most that a model may say."""
+    """Safe to call from several threads."""
 
     def __init__(
         self,
@@ -73,8 +74,11 @@ class AnswerService:
         metrics: ApiMetrics,
         cached_answers: CachedAnswers,
         max_sentences: int = 1,
+        min_confidence: float = MIN_CONFIDENCE,
     ) -> None:
+        """``max_sentences``: the most that a model may say. ``min_confidence``: see ``weigh_evidence``."""
         self._store = store
+        self._min_confidence = min_confidence
         self._retriever = retriever
         self._embedder = embedder
         self._cached_answers = cached_answers
@@ -185,7 +189,7 @@ class AnswerService:
         with stages.timed("retrieve"):
             hits = self._retrieve(question, embedding, scope, stages.timed)
         with stages.timed("weigh"):
-            evidence = weigh_evidence(question, embedding, hits, self._embedder)
+            evidence = weigh_evidence(question, embedding, hits, self._embedder, self._min_confidence)
         if evidence:
             self._metrics.top_score.observe(evidence[0].relevance)
         interest = Interest.of(question, embedding, scope.where)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from services.api.answering.confidence import MIN_CONFIDENCE
 from services.api.answering.evidence import Evidence, weigh_evidence
 from services.api.matching.interest import ChangedDocuments, Interest
 from services.api.retrieval.follower import Applied
@@ -59,9 +60,12 @@ class WatchBoard:
         reached: Callable[[], str],
         limits: Limits,
         metrics: ApiMetrics,
+        min_confidence: float = MIN_CONFIDENCE,
     ) -> None:
-        """``reached``: where in the change feed this process has got to."""
+        """``reached``: where in the change feed this process has got to. ``min_confidence``: see
+        ``weigh_evidence``."""
         self._store = store
+        self._min_confidence = min_confidence
         self._reached = reached
         self._embedder = embedder
         self._limits = limits
@@ -188,7 +192,7 @@ class WatchBoard:
             self._metrics.watch_events.inc(len(events))
 
     def _weigh(self, text: str, interest: Interest, hits: Sequence[Hit]) -> Sequence[Evidence]:
-        return weigh_evidence(text, interest.embedding, hits, self._embedder)
+        return weigh_evidence(text, interest.embedding, hits, self._embedder, self._min_confidence)
 
     def _end(self, watches: Sequence[Watch], reason: str) -> None:
         for watch in watches:

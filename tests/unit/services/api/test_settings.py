@@ -20,6 +20,8 @@ from shared.settings import KafkaSettings, load_settings
         ("MAX_EVENT_BYTES", "12"),
         ("API_THREADS", "0"),
         ("API_PUBLISH_TIMEOUT_SECONDS", "-1"),
+        ("API_MIN_CONFIDENCE", "1.5"),
+        ("API_MIN_CONFIDENCE", "high"),
         ("API_TIMEZONE", "Europe/Berlim"),
         ("API_TIMEZONE", "CEST"),
         ("API_TIMEZONE", "+01:00"),

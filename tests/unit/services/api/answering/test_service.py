@@ -77,3 +77,11 @@ def test_what_has_not_changed_is_the_model_s_answer() -> None:
         "The earthquake in Velmora has killed 41 people [1].",
         [1],
     )
+
+
+def test_more_certainty_can_be_asked_for_than_there_is() -> None:
+    store = MemoryStore()
+    _put(store, 41, 1)
+    for min_confidence, expected in ((0.0, Outcome.ANSWERED), (1.0, Outcome.NO_CONTEXT)):
+        with answering(store, ExtractiveLLM(), min_confidence=min_confidence) as bench:
+            assert bench.service.ask(QUESTION, Scope(5)).answer.outcome is expected

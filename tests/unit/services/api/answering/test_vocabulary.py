@@ -24,5 +24,9 @@ def test_another_word_is_not_found(word: str) -> None:
     assert not TEXT.has(word)
 
 
+def test_a_decimal_is_not_its_parts() -> None:
+    assert not Vocabulary("12 of 5").has("12.5")
+
+
 def test_a_longer_name_is_another_name() -> None:
     assert not Vocabulary("Tavish Quell plays.").has("Quelland")
