@@ -9,6 +9,7 @@ than ``bench/quality/floors.py`` allows.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.quality.answers import CLIENTS, answer_figures, answers_table, ask_all, unfounded
@@ -16,7 +17,7 @@ from bench.quality.corpus import indexed_stack
 from bench.quality.floors import answer_faults, ranking_faults
 from bench.quality.picture import drawing
 from bench.quality.retrieval import retrieval_table, retrieve
-from bench.quality.squad import DEFAULT_FILE, QuestionSet, load, sample
+from bench.quality.squad import DEFAULT_FILE, Question, QuestionSet, held_out, load, sample
 from bench.stack import RunningStack
 from bench.statistics import spread
 
@@ -46,6 +47,15 @@ def measure_answers(
     return list(answer_faults(figures))
 
 
+def measure_strangers(stack: RunningStack, questions: Sequence[Question]) -> None:
+    """Prints how many questions about articles that are not indexed are answered all the same."""
+    asked = ask_all(stack, questions)
+    answered = [item for item in asked if item.answered]
+    print(f"answered though their article is not indexed: {len(answered)} of {len(asked)}")
+    for item in answered[:5]:
+        print(f"  {item.question.text!r} -> {item.answer['answer']!r}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--answers", type=int, default=500, help="questions of each kind; 0: only retrieval")
@@ -55,9 +65,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of the choice of questions")
     parser.add_argument("--picture", type=Path, help="write an SVG here")
     parser.add_argument("--floors", action="store_true", help="exit 1 if a figure is worse than it may be")
+    parser.add_argument(
+        "--hold-out", type=int, metavar="N", help="only this: leave N articles out, and ask about those"
+    )
     arguments = parser.parse_args()
     content = load(arguments.file)
     faults: list[str] = []
+    if arguments.hold_out:
+        kept, strangers = held_out(content, arguments.hold_out, arguments.seed)
+        with indexed_stack(kept.paragraphs, arguments.store) as stack:
+            measure_strangers(stack, sample(strangers, arguments.answers, arguments.seed))
+        return
     with indexed_stack(content.paragraphs, arguments.store) as stack:
         if not arguments.no_retrieval:
             faults += measure_retrieval(stack, content, arguments.store)

@@ -75,6 +75,18 @@ def _read(articles: Sequence[dict]) -> QuestionSet:  # type: ignore[type-arg]
     return QuestionSet(tuple(paragraphs), tuple(questions))
 
 
+def held_out(content: QuestionSet, articles: int, seed: int) -> tuple[QuestionSet, list[Question]]:
+    """The set without so many of its articles, and their answerable questions: what nothing indexed is
+    about any more."""
+    titles = sorted({item.title for item in content.paragraphs})
+    gone = set(random.Random(seed).sample(titles, articles))
+    kept = QuestionSet(
+        tuple(item for item in content.paragraphs if item.title not in gone),
+        tuple(question for question in content.questions if question.article not in gone),
+    )
+    return kept, [question for question in content.answerable if question.article in gone]
+
+
 def sample(questions: Sequence[Question], count: int, seed: int) -> list[Question]:
     """``count`` of the questions, or all if there are fewer; the same ones for the same seed."""
     return random.Random(seed).sample(questions, min(count, len(questions)))

@@ -8,7 +8,7 @@ import pytest
 
 from bench.quality.ranking import rank_of, ranking_figures
 from bench.quality.retrieval import retrieval_table
-from bench.quality.squad import load, sample
+from bench.quality.squad import Paragraph, Question, QuestionSet, held_out, load, sample
 
 
 def test_a_document_found_twice_takes_one_place() -> None:
@@ -63,3 +63,20 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path) -> None:
     file.write_text('{"articles": []}')
     with pytest.raises(SystemExit, match=r"--file .*set\.json"):
         load(file)
+
+
+def test_held_out_articles_are_neither_indexed_nor_asked_about_in_vain() -> None:
+    content = QuestionSet(
+        tuple(Paragraph(f"squad:{number}", title, "Text.") for number, title in enumerate("ABCD")),
+        tuple(
+            Question(f"{title}{number}?", title, "squad:0", ("yes",) if number else ())
+            for title in "ABCD"
+            for number in range(2)
+        ),
+    )
+    kept, strangers = held_out(content, 1, 7)
+    gone = {item.title for item in content.paragraphs} - {item.title for item in kept.paragraphs}
+    assert len(gone) == 1
+    assert {question.article for question in kept.questions}.isdisjoint(gone)
+    assert [question.article for question in strangers] == list(gone)
+    assert strangers[0].answerable
