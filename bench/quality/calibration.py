@@ -49,7 +49,7 @@ def collect(
     """Signals (n, number of signals), and which questions they belong to: the others had no evidence."""
 
     def found(question: Question) -> Signals | None:
-        hits = [_hit(body) for body in stack.search(question.text, top_k=TOP_K)]
+        hits = [hit_of(body) for body in stack.search(question.text, top_k=TOP_K)]
         return strongest_signals(question.text, embedder.embed([question.text])[0], hits, embedder)
 
     with ThreadPoolExecutor(CLIENTS) as clients:
@@ -60,7 +60,8 @@ def collect(
     return np.array([item.values() for item in signals if item is not None]), rows
 
 
-def _hit(body: dict[str, Any]) -> Hit:
+def hit_of(body: dict[str, Any]) -> Hit:
+    """Of what ``/v1/search`` returns."""
     known = {field.name for field in fields(Hit)}
     given = {"source": "api", **{name: value for name, value in body.items() if name in known}}
     given["updated_at"] = datetime.fromisoformat(body["updated_at"]).astimezone(UTC)

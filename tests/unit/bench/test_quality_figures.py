@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from bench.quality.answers import AnswerFigures
-from bench.quality.calibration import THRESHOLDS, cross_validated, fitted_weights, trade_off
+from bench.quality.calibration import THRESHOLDS, cross_validated, fitted_weights, hit_of, trade_off
 from bench.quality.floors import answer_faults, ranking_faults
 from bench.quality.picture import drawing
 from bench.quality.ranking import ranking_figures
 from services.api.answering.signals import Signals
+from services.api.schemas import HitBody
+from tests.support.hits import a_hit
 
 FIGURES = AnswerFigures(
     answerable=500,
@@ -86,3 +88,8 @@ def test_a_calibration_finds_what_tells_answers_apart() -> None:
     curve = list(trade_off(predicted, answerable))
     assert [threshold for threshold, _, _ in curve] == list(THRESHOLDS)
     assert all(answered == abstained == 0 for threshold, answered, abstained in curve if threshold == 0.5)
+
+
+def test_a_calibration_weighs_the_hits_that_the_api_returned() -> None:
+    hit = a_hit("As of 14:20 the earthquake has killed 47 people.")
+    assert hit_of(HitBody.of(hit).model_dump(mode="json")) == replace(hit, source="api")
