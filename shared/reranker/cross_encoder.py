@@ -21,7 +21,7 @@ _AXES_OF_LOGITS = 2
 _MOST_LABELS = 2
 _DEFAULT_MAX_TOKENS = 512
 _BATCH_SIZE = 32
-_LEAST_PASSAGE_SHARE = 0.5
+_LEAST_PASSAGE_SHARE = 0.25
 """Of the model's length; with less, what was cut off decides the order."""
 
 

@@ -314,6 +314,8 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
         ({"API_KEYS_FILE": "/absent/keys"}, "API_KEYS_FILE=/absent/keys"),
         ({"MAX_EVENT_BYTES": "99999999"}, "MAX_EVENT_BYTES=99999999"),
         ({"LLM": "oracle"}, "LLM=oracle"),
+        ({"RERANKER": "cross-encoder", "RERANKER_MODEL": "/absent/model"}, "RERANKER_MODEL=/absent/model"),
+        ({"RERANKER": "cross-encoder"}, "RERANKER_MODEL=: "),
         ({"LLM": "llamacpp", "LLM_MODEL": "absent-model"}, "LLM_MODEL=absent-model"),
         (
             {"EMBEDDER": "sentence-transformers", "EMBEDDER_MODEL": "absent-model"},

@@ -56,18 +56,18 @@ def test_a_model_in_the_folder_that_exports_are_written_to(tmp_path: Path) -> No
 
 
 def test_the_passage_is_cut_and_the_question_whole(folder: Path) -> None:
-    """[CLS] question [SEP] passage [SEP] in 32 tokens: 14 of the question leave 15 for the passage."""
-    question = " ".join(["filler"] * 13 + ["bridge"])
-    room = MAX_TOKENS - 3 - 14
+    """[CLS] question [SEP] passage [SEP] in 32 tokens: 20 of the question leave 9 for the passage."""
+    question = " ".join(["filler"] * 19 + ["bridge"])
+    room = MAX_TOKENS - 3 - 20
     fits, cut = (" ".join(["river"] * before + ["bridge"]) for before in (room - 1, room))
     assert load(folder).scores(question, [fits, cut]) == [1.0, 0.0]
 
 
-def test_a_question_may_take_half_of_the_room(folder: Path) -> None:
+def test_a_question_may_take_three_quarters_of_the_room(folder: Path) -> None:
     reranker = load(folder)
-    assert reranker.scores("bridge " * 14, ["bridge"]) == [14.0]
-    with pytest.raises(QuestionTooLong, match="15 tokens, where overlap reads 29"):
-        reranker.scores("bridge " * 15, ["bridge"])
+    assert reranker.scores("bridge " * 21, ["bridge"]) == [21.0]
+    with pytest.raises(QuestionTooLong, match="22 tokens, where overlap reads 29"):
+        reranker.scores("bridge " * 22, ["bridge"])
 
 
 @pytest.mark.parametrize("threads", [1, 4])
