@@ -25,7 +25,7 @@ def drawing(figures: AnswerFigures) -> str:
             figures.answerable,
             [
                 ("answer holds the expected one", figures.holds_answer, _GOOD),
-                ("other answer", answered - figures.holds_answer, _FAIR),
+                ("another", answered - figures.holds_answer, _FAIR),
                 ("not answered", figures.answerable_abstained, _SILENT),
             ],
         ),

@@ -35,7 +35,7 @@ FIGURES = AnswerFigures(
 
 def test_the_picture_says_every_share() -> None:
     texts = [element.text or "" for element in ElementTree.fromstring(drawing(FIGURES)).iter()]
-    for expected in ("answer holds the expected one 56%", "other answer 24%", "not answered 20%"):
+    for expected in ("answer holds the expected one 56%", "another 24%", "not answered 20%"):
         assert expected in texts
     assert "answered 40%" in texts
     assert any("citation precision 1.000 of 700" in text for text in texts)
