@@ -184,12 +184,12 @@ class AnswerService:
     def _find(self, question: str, scope: Scope, stages: Stages) -> _Finding:
         # Taken before the search: what was indexed up to here is certainly taken into account.
         as_of = self._store.stats().as_of
-        with stages.timed("embed"):
-            embedding = self._embedder.embed([question])[0]
+        embedder = stages.timing(self._embedder)
+        embedding = embedder.embed([question])[0]
         with stages.timed("retrieve"):
             hits = self._retrieve(question, embedding, scope, stages.timed)
         with stages.timed("weigh"):
-            evidence = weigh_evidence(question, embedding, hits, self._embedder, self._min_confidence)
+            evidence = weigh_evidence(question, embedding, hits, embedder, self._min_confidence)
         if evidence:
             self._metrics.top_score.observe(evidence[0].relevance)
         interest = Interest.of(question, embedding, scope.where)
