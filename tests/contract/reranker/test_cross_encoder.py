@@ -60,7 +60,8 @@ def test_the_passage_is_cut_and_the_question_whole(folder: Path) -> None:
     question = " ".join(["filler"] * 19 + ["bridge"])
     room = MAX_TOKENS - 3 - 20
     fits, cut = (" ".join(["river"] * before + ["bridge"]) for before in (room - 1, room))
-    assert load(folder).scores(question, [fits, cut]) == [1.0, 0.0]
+    long = "bridge " + "river " * 100
+    assert load(folder).scores(question, [fits, cut, long]) == [1.0, 0.0, 1.0]
 
 
 def test_a_question_may_take_three_quarters_of_the_room(folder: Path) -> None:
