@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from bench.stack import RunningStack
-from services.replay.story import Story, stories
+from services.replay.story import Story, StoryStep, stories
 from services.replay.wiki import ChangeKind
 
 # Generous, because CI machines are slow; python -m bench.freshness measures the real figure.
@@ -35,10 +37,45 @@ def _fault(answer: dict[str, Any], story: Story, step: int) -> str | None:
 
 
 def _fault_within(stack: RunningStack, story: Story, step: int) -> str | None:
+    return _in_time(lambda: _fault(stack.ask(story.question), story, step))
+
+
+def _in_time(find_fault: Callable[[], str | None]) -> str | None:
     deadline = time.monotonic() + WITHIN
-    while (fault := _fault(stack.ask(story.question), story, step)) and time.monotonic() < deadline:
+    while (fault := find_fault()) and time.monotonic() < deadline:
         pass
     return fault
+
+
+def _page_fault(stack: RunningStack, story: Story, step: StoryStep, document_id: str | None) -> str | None:
+    """What is wrong with how the page is found, once ``step`` was published; ``document_id``: as it was found
+    before."""
+    hits = stack.search(story.question, top_k=20)
+    under_title = {hit["title"]: hit["document_id"] for hit in hits}
+    title = step.moved_to or step.title
+    if step.moved_to and step.title in under_title:
+        return "still found under its old title"
+    if _takes_away(step):
+        assert document_id is not None, "no step before it showed the page"
+        status = stack.api.get(f"/v1/documents/{document_id}").status_code
+        return None if title not in under_title and status == 404 else f"still there: {status}"
+    if step.text:
+        if title not in under_title:
+            return f"not found under {title!r}"
+        document = stack.api.get(f"/v1/documents/{under_title[title]}").json()
+        found, expected = (document["title"], document["text"].strip()), (title, step.text.strip())
+        return None if found == expected else f"found {found}, expected {expected}"
+    return None
+
+
+def _takes_away(step: StoryStep) -> bool:
+    return step.op is ChangeKind.DELETE or not step.visibility.content
+
+
+def _shown(stack: RunningStack, story: Story) -> str | None:
+    titles = {step.moved_to or step.title for step in story.steps} | {step.title for step in story.steps}
+    hits = stack.search(story.question, top_k=20)
+    return next((hit["document_id"] for hit in hits if hit["title"] in titles), None)
 
 
 def _published(stack: RunningStack) -> dict[str, int]:
@@ -66,25 +103,12 @@ def test_every_story_is_answered_before_and_after_its_next_event(stack: RunningS
     ids=lambda story: story.story_id,
 )
 def test_pages_that_are_deleted_renamed_hidden_or_restored(stack: RunningStack, story: Story) -> None:
-    titles = {step.title for step in story.steps}
-    shown = [hit for hit in stack.search(story.question, top_k=20) if hit["title"] in titles]
-    document_id = shown[0]["document_id"] if shown else None
+    document_id = _shown(stack, story)
     for step in story.steps[_published(stack).get(story.story_id, 0) :]:
         stack.publish(story.story_id, step.number)
+        assert _in_time(partial(_page_fault, stack, story, step, document_id)) is None
         assert _fault_within(stack, story, step.number) is None
-        hits = stack.search(story.question, top_k=20)
-        under_title = {hit["title"]: hit["document_id"] for hit in hits}
-        title = step.moved_to or step.title
-        if step.moved_to:
-            assert step.title not in under_title, "still found under its old title"
-        if step.op is ChangeKind.DELETE or not step.visibility.content:
-            assert title not in under_title
-            assert document_id is not None, "no step before it showed the page"
-            assert stack.api.get(f"/v1/documents/{document_id}").status_code == 404
-        elif step.text:
-            document_id = under_title[title]
-            document = stack.api.get(f"/v1/documents/{document_id}").json()
-            assert (document["title"], document["text"].strip()) == (title, step.text.strip())
+        document_id = _shown(stack, story) or document_id
 
 
 def test_an_answer_is_cited_dated_and_quoted_verbatim(stack: RunningStack) -> None:
