@@ -12,7 +12,7 @@ Usage: ./start.sh [options]
   --docker           run them in containers (not part of this version)
   --source SOURCE    auto (default), wikimedia, replay
   --store STORE      faiss (default); redis: the server or cluster at REDIS_URL, which is not started
-  --llm LLM          llamacpp (default), huggingface, extractive
+  --llm LLM          llamacpp (default), ollama, openai, huggingface, extractive
   --scale processor=N
                      run N processors in one consumer group over one store; their metrics are on
                      PROCESSOR_METRICS_PORT and the ports after it, their logs in processor.log,
@@ -46,7 +46,7 @@ while [ $# -gt 0 ]; do
       case $1 in
         --source) choose "$1" "$2" auto wikimedia replay && export SOURCE=$2 ;;
         --store) choose "$1" "$2" faiss redis && export VECTOR_STORE=$2 ;;
-        --llm) choose "$1" "$2" llamacpp huggingface extractive && export LLM=$2 ;;
+        --llm) choose "$1" "$2" llamacpp ollama openai huggingface extractive && export LLM=$2 ;;
       esac
       shift
       ;;

@@ -69,7 +69,10 @@ def test_help_works_from_any_directory(script: str, tmp_path: Path) -> None:
             "start.sh: --source 'kafka' is unknown; allowed: auto wikimedia replay",
         ),
         (["start.sh", "--store", "disk"], "start.sh: --store 'disk' is unknown; allowed: faiss redis"),
-        (["start.sh", "--llm", ""], "start.sh: --llm '' is unknown; allowed: llamacpp extractive"),
+        (
+            ["start.sh", "--llm", ""],
+            "start.sh: --llm '' is unknown; allowed: llamacpp ollama openai huggingface extractive",
+        ),
         (["start.sh", "--llm"], "start.sh: --llm needs a value"),
         (
             ["start.sh", "--fast"],
