@@ -103,10 +103,13 @@ class AnswerCache:
             return
         try:
             documents = ChangedDocuments(applied, self._read_embeddings(list(applied.documents)))
+            concerned = [entry for entry in certain if documents.concerning(entry.cached.interest)]
         except StoreUnavailable:
-            _doubt(certain)
-            return
-        _doubt(entry for entry in certain if documents.concerning(entry.cached.interest))
+            concerned = certain
+        except Exception:
+            _doubt(certain)  # the change is not told of again
+            raise
+        _doubt(concerned)
 
     def get(self, key: CacheKey) -> tuple[CachedAnswer, bool] | None:
         """The answer, and whether it is in doubt: then find out, and ``confirm`` or ``discard`` it."""

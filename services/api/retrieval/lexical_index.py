@@ -54,8 +54,13 @@ def _unavailable_on_failure(method: Callable[Arguments, Result]) -> Callable[Arg
     def guarded(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         try:
             return method(*args, **kwargs)
-        except sqlite3.OperationalError as error:
-            raise StoreUnavailable(f"the lexical index in DATA_DIR cannot be used: {error}") from error
+        except sqlite3.ProgrammingError:  # ours
+            raise
+        except sqlite3.DatabaseError as error:
+            raise StoreUnavailable(
+                f"the lexical index in DATA_DIR/api cannot be used ({error}); if its disk is not full, "
+                "stop the API and delete it: it is made anew from the store"
+            ) from error
 
     return guarded
 
@@ -79,6 +84,7 @@ class LexicalIndex:
         self._writer = self._open()
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
 
+    @_unavailable_on_failure
     def cursor(self) -> str | None:
         """Where to go on in the change feed; ``None``: from the beginning."""
         with self._reader() as connection:

@@ -202,6 +202,17 @@ def test_without_embeddings_everything_is_in_doubt(
     assert not ask(bench).cached
 
 
+def test_a_change_that_could_not_be_matched_leaves_everything_in_doubt(
+    bench: AnsweringBench, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(bench)
+    monkeypatch.setattr(bench.cache, "_read_embeddings", lambda _: {}["a bug"])
+    put_toll(store, 50, 1, "w:2")
+    with pytest.raises(KeyError):
+        ask(bench)
+    assert not ask(bench).cached
+
+
 def test_an_index_that_lags_is_not_trusted(bench: AnsweringBench, monkeypatch: pytest.MonkeyPatch) -> None:
     ask(bench)
     monkeypatch.setattr(bench.retriever, "catch_up", lambda: False)

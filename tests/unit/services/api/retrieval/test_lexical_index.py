@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.api.retrieval.lexical_index import LexicalIndex
 from shared.domain import SearchFilter
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, StoreUnavailable
 from tests.unit.services.api.retrieval.support import START, a_document, numbered, stored_documents
 
 EVERYTHING = SearchFilter()
@@ -170,6 +170,18 @@ def test_a_file_that_cannot_be_read_is_made_anew(tmp_path: Path, damage: bytes) 
         assert index.cursor() is None
         index.apply("1", [], stored_documents(a_document("a", "Some text.")))
         assert found(index, "text") == ["a"]
+
+
+def test_a_file_that_goes_bad_is_named_with_its_cure(tmp_path: Path) -> None:
+    path = tmp_path / "lexical.sqlite"
+    with closing(LexicalIndex(path)) as index:
+        texts = {f"d{number}": f"Text number w{number}x stands here." for number in range(500)}
+        index.apply("1", [], stored_documents(*(a_document(one, text) for one, text in texts.items())))
+    content = bytearray(path.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    path.write_bytes(content)
+    with closing(LexicalIndex(path)) as index, pytest.raises(StoreUnavailable, match="delete it"):
+        index.search("text", 10, EVERYTHING)
 
 
 def test_replicas_that_share_a_folder_have_files_of_their_own(tmp_path: Path) -> None:
