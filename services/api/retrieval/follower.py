@@ -144,6 +144,10 @@ class ChangeFollower:
                 log.debug("the change feed cannot be read", extra={"error": str(error)})
                 pause = backoff.next_delay()
                 continue
+            except Exception:  # a listener's bug must not end the following
+                log.exception("a change was not told to all who listen")
+                pause = backoff.next_delay()
+                continue
             if not ended:
                 pause = 0.0
                 if time.monotonic() - told >= _PROGRESS_SECONDS:

@@ -118,6 +118,24 @@ def test_its_thread_outlives_a_store_that_is_away(store: ScriptedStore, index: L
     assert found(index, "text") == ["a"]
 
 
+def test_its_thread_outlives_a_listener_that_fails(store: ScriptedStore, index: LexicalIndex) -> None:
+    told: list[str] = []
+    again = threading.Event()
+
+    def listen(applied: Applied) -> None:
+        told.extend(change.document_id for change in applied.changes)
+        if told == ["a"]:
+            put(store, a_document("b", "More text."))
+            raise ZeroDivisionError
+        again.set()
+
+    put(store, a_document("a", "Some text."))
+    with closing(ChangeFollower(store, index, [listen])) as follower:
+        follower.start()
+        assert again.wait(TIMEOUT)
+    assert told == ["a", "b"]
+
+
 def test_who_waited_for_another_s_turn_does_not_read_again(store: ScriptedStore, index: LexicalIndex) -> None:
     follower = ChangeFollower(store, index)
     store.gate.clear()
