@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from shared.domain import Chunk, StoredDocument
+from shared.domain import Chunk, Hit, Match, StoredDocument
 
 MAX_CHARACTERS = 1_200
 
@@ -28,6 +28,26 @@ def passages_of(stored: StoredDocument) -> list[DocumentPassage]:
         DocumentPassage(group[0].ordinal, group[-1].ordinal, text[group[0].start : group[-1].end])
         for group in _groups(_placed(text, stored.chunks))
     ]
+
+
+def hit_of(
+    stored: StoredDocument, passage: DocumentPassage, score: float = 1.0, window: Match | None = None
+) -> Hit:
+    """``passage`` of ``stored`` as something found. ``window``: the chunk in it that matched; without one,
+    ``chunk_id`` names the passage's first."""
+    document = stored.document
+    return Hit(
+        chunk_id=window.chunk_id if window else f"{document.document_id}#{passage.first}",
+        document_id=document.document_id,
+        source=document.source,
+        title=document.title,
+        url=document.url,
+        text=passage.text,
+        revision=document.revision,
+        updated_at=document.updated_at,
+        score=score,
+        attributes=document.attributes,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from services.api.retrieval.diversity import diversified
 from services.api.retrieval.follower import ChangeFollower
 from services.api.retrieval.fusion import fuse
 from services.api.retrieval.lexical_index import LexicalHit, LexicalIndex
-from services.api.retrieval.passages import DocumentPassage, passages_of
+from services.api.retrieval.passages import DocumentPassage, hit_of, passages_of
 from services.api.retrieval.recency import RecencyPrior
 from services.api.retrieval.reranking import Reranking
 from shared.domain import Hit, Match, SearchFilter, StoredDocument
@@ -124,9 +124,7 @@ class Retriever:
         stored = self._store.get_many(self._index.newest(limit + _SPARE, where))
         current = [item for item in stored.values() if where.matches(item.document)]
         current.sort(key=lambda item: item.document.updated_at, reverse=True)
-        return [
-            _hit(item, passage, None, 1.0) for item in current[:limit] for passage in passages_of(item)[:1]
-        ]
+        return [hit_of(item, passage) for item in current[:limit] for passage in passages_of(item)[:1]]
 
     def close(self) -> None:
         self._threads.shutdown()
@@ -167,7 +165,7 @@ class Retriever:
             self._tuning.dense_weight,
         )
         hits = [
-            _hit(stored[document_id], passage, found.get((document_id, passage.first)), score)
+            hit_of(stored[document_id], passage, score, found.get((document_id, passage.first)))
             for document_id, of_document in passages.items()
             for passage in of_document
             if (score := scores.get((document_id, passage.first))) is not None
@@ -199,19 +197,3 @@ def _windows_by_passage(
             if passage.first <= window.ordinal <= passage.last:
                 found.setdefault((window.document_id, passage.first), window)
     return found
-
-
-def _hit(stored: StoredDocument, passage: DocumentPassage, window: Match | None, score: float) -> Hit:
-    document = stored.document
-    return Hit(
-        chunk_id=window.chunk_id if window else f"{document.document_id}#{passage.first}",
-        document_id=document.document_id,
-        source=document.source,
-        title=document.title,
-        url=document.url,
-        text=passage.text,
-        revision=document.revision,
-        updated_at=document.updated_at,
-        score=score,
-        attributes=document.attributes,
-    )

@@ -9,7 +9,7 @@ from dataclasses import replace
 from services.api.answering.evidence import Evidence
 from services.api.matching.interest import ChangedDocuments, Interest
 from services.api.retrieval.follower import Applied
-from services.api.retrieval.passages import passages_of
+from services.api.retrieval.passages import hit_of, passages_of
 from services.api.watching.events import EvidenceEvent, NewEvidence, Withdrawn
 from shared.domain import Hit, StoredDocument
 
@@ -64,22 +64,7 @@ class StandingQuestion:
 
 def _hits(stored: StoredDocument) -> list[Hit]:
     """Every passage of the document, as if it had been found."""
-    document = stored.document
-    return [
-        Hit(
-            chunk_id=f"{document.document_id}#{passage.first}",
-            document_id=document.document_id,
-            source=document.source,
-            title=document.title,
-            url=document.url,
-            text=passage.text,
-            revision=document.revision,
-            updated_at=document.updated_at,
-            score=1.0,
-            attributes=document.attributes,
-        )
-        for passage in passages_of(stored)
-    ]
+    return [hit_of(stored, passage) for passage in passages_of(stored)]
 
 
 def _at(event: EvidenceEvent, position: str) -> EvidenceEvent:
