@@ -150,20 +150,20 @@ class AnswerService:
         self, question: str, scope: Scope, stages: Stages, is_abandoned: IsAbandoned
     ) -> Generator[AnswerEvent, None, _Final]:
         with stages.timed("cache"):
-            as_of = self._store.stats().as_of
+            as_of = self._as_of()
             kept = self._cached_answers.find(question, scope)
             moment = self._cached_answers.moment
         if kept is not None and self._is_current(kept.answer):
             yield Sources(_one_for_each_document(kept.evidence), as_of)
             yield from Transcript().pieces(kept.answer)
             return _Final(Draft(kept.answer), as_of, cached=True)
-        finding = self._find(question, scope, stages)
-        yield Sources(_one_for_each_document(finding.evidence), finding.as_of)
+        finding = self._find(question, scope, stages, as_of)
+        yield Sources(_one_for_each_document(finding.evidence), as_of)
         transcript, draft = Transcript(), Draft(finding.unknown)
         with closing(self._drafts(question, finding, stages, is_abandoned)) as drafts:
             for draft in drafts:
                 if not self._is_current(draft.answer):
-                    finding = self._find(question, scope, stages)
+                    finding = self._find(question, scope, stages, self._as_of())
                     draft = replace(draft, answer=_without_model(finding, draft.answer.outcome))
                     yield from transcript.pieces(draft.answer)
                     return _Final(draft, finding.as_of, cached=False)
@@ -181,9 +181,11 @@ class AnswerService:
         else:
             yield Draft(finding.unknown)
 
-    def _find(self, question: str, scope: Scope, stages: Stages) -> _Finding:
-        # Taken before the search: what was indexed up to here is certainly taken into account.
-        as_of = self._store.stats().as_of
+    def _as_of(self) -> datetime | None:
+        """To be taken before a search: what was indexed up to here is certainly taken into account."""
+        return self._store.stats().as_of
+
+    def _find(self, question: str, scope: Scope, stages: Stages, as_of: datetime | None) -> _Finding:
         embedder = stages.timing(self._embedder)
         embedding = embedder.embed([question])[0]
         with stages.timed("retrieve"):

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from services.api.answering.prompt import PassageUse
 from services.api.retrieval.scope import Scope
-from shared.domain import Chunk, Document, Outcome, Prompt, Version
+from shared.domain import Chunk, Document, Outcome, Prompt, StoreStats, Version
 from shared.llm.extractive import ExtractiveLLM
 from shared.ports import EmbeddedDocument
 from shared.vector_store.memory_store import MemoryStore
@@ -27,10 +27,24 @@ class SlowLLM(ExtractiveLLM):
         yield from super().stream(prompt)
 
 
+class CountingStore(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.reports = 0
+
+    def stats(self) -> StoreStats:
+        self.reports += 1
+        return super().stats()
+
+
 def _put(store: MemoryStore, toll: int, revision: int) -> None:
     text = f"The earthquake in Velmora has killed {toll} people."
-    document = Document("w:1", "wikimedia", "Velmora earthquake", text, "", revision, MOMENT)
+    document = Document("w:1", "wikimedia", "Velmora earthquake", text, "", revision, _moment(revision))
     store.replace([EmbeddedDocument(document, (Chunk("w:1", 0, text, text),), tuple(EMBEDDER.embed([text])))])
+
+
+def _moment(revision: int) -> datetime:
+    return MOMENT + timedelta(minutes=revision)
 
 
 def _ask(store: MemoryStore, meanwhile: Callable[[], object]) -> tuple[Outcome, str, list[int]]:
@@ -55,6 +69,23 @@ def test_a_page_that_changes_while_the_model_writes_is_read_again() -> None:
         "“The earthquake in Velmora has killed 47 people.” [1]",
         [2],
     )
+
+
+def test_the_store_is_asked_once_how_far_an_answer_looks() -> None:
+    store = CountingStore()
+    _put(store, 41, 1)
+    with answering(store, ExtractiveLLM()) as bench:
+        for cached in (False, True):
+            before = store.reports
+            result = bench.service.ask(QUESTION, Scope(5))
+            assert (result.cached, result.as_of, store.reports - before) == (cached, _moment(1), 1)
+
+
+def test_an_answer_that_was_read_again_looks_further() -> None:
+    store = MemoryStore()
+    _put(store, 41, 1)
+    with answering(store, SlowLLM(lambda: _put(store, 47, 2))) as bench:
+        assert bench.service.ask(QUESTION, Scope(5)).as_of == _moment(2)
 
 
 def test_an_answer_tells_how_many_passages_the_model_was_shown() -> None:
