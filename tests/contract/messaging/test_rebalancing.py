@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from shared.errors import BrokerUnavailable
 from shared.ports import Consumer, Producer, Record, TopicPartition
 from tests.contract.messaging.places import (
     PARTITIONS,
@@ -29,10 +30,14 @@ def test_a_second_member_takes_over_from_what_the_revoke_callback_committed(
     first = join()
     processed = next_offsets(read(first, total))
     revocations: list[frozenset[TopicPartition]] = []
+    refused: set[TopicPartition] = set()
 
     def commit(partitions: frozenset[TopicPartition]) -> None:
         revocations.append(partitions)
-        first.commit({partition: processed[partition] for partition in partitions})
+        try:
+            first.commit({partition: processed[partition] for partition in partitions})
+        except BrokerUnavailable:  # the group forms anew already: the new owner reads them again
+            refused.update(partitions)
 
     first.on_revoke(commit)
     second = join()
@@ -54,7 +59,9 @@ def test_a_second_member_takes_over_from_what_the_revoke_callback_committed(
         TIMEOUT,
         "all new records",
     )
-    assert [record.value for record in again] == [b"second"] * total
+    assert sum(record.value == b"second" for record in again) == total
+    repeated = {record.topic_partition for record in again if record.value != b"second"}
+    assert repeated <= refused
 
 
 @in_every_group_protocol
