@@ -17,6 +17,7 @@ Usage: ./start.sh [options]
                      run N processors in one consumer group over one store; their metrics are on
                      PROCESSOR_METRICS_PORT and the ports after it, their logs in processor.log,
                      processor-2.log and so on. N can be up to KAFKA_PARTITIONS (4)
+  --with prometheus  also run the installed Prometheus, with the alert rules, on PROMETHEUS_PORT
   --help             show this
 
 Without --local or --docker it looks whether a Docker engine answers, and says what it runs.
@@ -37,6 +38,7 @@ choose() {
 
 mode=auto
 processors=
+beside=
 while [ $# -gt 0 ]; do
   case $1 in
     --local) mode=local ;;
@@ -60,11 +62,16 @@ while [ $# -gt 0 ]; do
       esac
       shift
       ;;
+    --with)
+      [ $# -ge 2 ] || fail "$1 needs a value" 2
+      choose "$1" "$2" prometheus && beside=$2
+      shift
+      ;;
     --help | -h)
       usage
       exit 0
       ;;
-    *) fail "unknown option '$1'; allowed: --local --docker --source --store --llm --scale --help" 2 ;;
+    *) fail "unknown option '$1'; allowed: --local --docker --source --store --llm --scale --with --help" 2 ;;
   esac
   shift
 done
@@ -85,4 +92,4 @@ case $(uname -s) in
 esac
 
 ensure_installed local
-exec "$(venv_python)" -m deploy.local start ${processors:+--processors "$processors"}
+exec "$(venv_python)" -m deploy.local start ${processors:+--processors "$processors"} ${beside:+--with "$beside"}

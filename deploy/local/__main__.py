@@ -20,7 +20,7 @@ def main() -> int:
     os.chdir(ROOT)
     try:
         if arguments.command == "start":
-            start(arguments.processors)
+            start(arguments.processors, with_prometheus="prometheus" in arguments.beside)
             return 0
         os.environ.update(read_environment())
         stack = Stack(load_settings(LocalStackSettings))
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     starting = commands.add_parser("start")
     starting.add_argument("--processors", type=int)
+    starting.add_argument("--with", dest="beside", action="append", choices=["prometheus"], default=[])
     stopping = commands.add_parser("stop")
     stopping.add_argument("--clean", action="store_true")
     stopping.add_argument("--yes", action="store_true")

@@ -34,8 +34,8 @@ LOCAL_DEFAULTS = {
 }
 """What local mode sets differently; the environment and ``.env`` win over it."""
 
-_STATE = ("store", "producer")
-"""Folders that the services keep their state in."""
+_STATE = ("store", "producer", "prometheus")
+"""Folders that the programs keep their state in."""
 
 _INSTANCE = re.compile(r"-\d+$")
 
@@ -72,11 +72,12 @@ def service_of(program: str) -> str:
 class Stack:
     """Where one local stack listens and what it writes; everything lies under its data folder.
 
-    ``processors`` share one consumer group and one store.
+    ``processors`` share one consumer group and one store; ``prometheus``: whether one watches the stack.
     """
 
     settings: LocalStackSettings
     processors: int = 1
+    prometheus: bool = False
 
     @property
     def data_dir(self) -> Path:
@@ -127,6 +128,18 @@ class Stack:
     def replay_url(self) -> str:
         return f"http://127.0.0.1:{self.settings.replay_port}"
 
+    @property
+    def prometheus_url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.prometheus_port}"
+
+    @property
+    def prometheus_config(self) -> Path:
+        return self.run_dir / "prometheus.json"
+
+    @property
+    def prometheus_dir(self) -> Path:
+        return self.data_dir / "prometheus"
+
     def own_files(self) -> list[Path]:
         """All that the stack writes."""
         return [self.run_dir, self.logs_dir, self.key_file, *(self.data_dir / name for name in _STATE)]
@@ -143,8 +156,10 @@ class Stack:
             **self._processor_ports(),
             "api": ("API_PORT", settings.api_port),
             "producer": ("PRODUCER_METRICS_PORT", settings.producer_metrics_port),
+            "prometheus": ("PROMETHEUS_PORT", settings.prometheus_port),
         }
-        return {name: port for name, port in ports.items() if name != "replay" or source == "replay"}
+        absent = {"replay": source != "replay", "prometheus": not self.prometheus}
+        return {name: port for name, port in ports.items() if not absent.get(name)}
 
     def _processor_ports(self) -> dict[str, tuple[str, int]]:
         """The first has the port of the setting, the others the ones after it."""
@@ -179,6 +194,7 @@ class Stack:
                 "api": self.api_url,
                 "docs": f"{self.api_url}/docs",
                 **({"replay": self.replay_url} if source == "replay" else {}),
+                **({"prometheus": self.prometheus_url} if self.prometheus else {}),
             },
             "metrics": {
                 "api": f"{self.api_url}/metrics",
@@ -189,6 +205,7 @@ class Stack:
                 },
             },
             "scale": {"processor": self.processors},
+            "with": ["prometheus"] if self.prometheus else [],
             "supervisor_socket": str(self.socket),
             "settings": self.settings.model_dump(mode="json"),
         }

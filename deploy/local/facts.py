@@ -30,5 +30,7 @@ def as_started(stack: Stack) -> Stack:
     facts = read_facts(stack)
     if facts is None:
         return stack
-    scale = facts.get("scale", {})  # an earlier version had none
-    return Stack(LocalStackSettings(**facts["settings"]), scale.get("processor", 1))
+    scale, beside = facts.get("scale", {}), facts.get("with", [])  # earlier versions had none
+    return Stack(
+        LocalStackSettings(**facts["settings"]), scale.get("processor", 1), prometheus="prometheus" in beside
+    )

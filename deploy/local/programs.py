@@ -12,6 +12,7 @@ from deploy.local.configuration import ROOT, Stack, service_of, thread_counts
 from shared.errors import ConfigurationError
 
 _HAVE_METRICS_PORT = ("processor", "producer")
+_OUR_OWN = ("replay", "processor", "api", "producer")
 
 _PYTHON_PROGRAM = {
     # The close of a service is bounded by 25 s (shared.lifecycle).
@@ -19,6 +20,8 @@ _PYTHON_PROGRAM = {
     # Later exits are crashes of a service that had come up, and are restarted without a limit.
     "startsecs": "10",
 }
+
+_BINARY_PROGRAM = {"startsecs": "1", "stopwaitsecs": "10"}
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,14 @@ def stack_programs(
     stack: Stack,
     source: str,
     python: str,
-    broker_command: Sequence[str],
+    binaries: Mapping[str, Sequence[str]],
     cores: int,
     given: Mapping[str, str],
 ) -> list[Program]:
     """In the order they start; they stop in the opposite one.
 
-    ``given`` is the user's environment: a thread count there wins over the shares computed here.
+    ``binaries``: the commands of the programs that are not our own. ``given``: the user's environment, where
+    a thread count wins over the shares computed here.
     """
     threads = thread_counts(cores, stack.processors)
 
@@ -54,7 +58,7 @@ def stack_programs(
         return Program(name, [python, "-m", f"services.{service}"], environment)
 
     return [
-        Program(name, broker_command) if name == "broker" else service(name, port)
+        Program(name, binaries[name]) if name in binaries else service(name, port)
         for name, (_, port) in stack.ports(source).items()
     ]
 
@@ -91,7 +95,7 @@ def supervisor_config(stack: Stack, programs: Sequence[Program]) -> str:
 
 
 def _program_section(stack: Stack, program: Program, priority: int) -> dict[str, str]:
-    own = {"startsecs": "1", "stopwaitsecs": "10"} if program.name == "broker" else _PYTHON_PROGRAM
+    own = _PYTHON_PROGRAM if service_of(program.name) in _OUR_OWN else _BINARY_PROGRAM
     environment = ",".join(f'{name}="{value}"' for name, value in program.environment.items())
     return {
         "command": shlex.join(program.command),

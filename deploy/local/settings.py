@@ -24,6 +24,7 @@ class LocalStackSettings(EnvironmentSettings):
     producer_metrics_port: Port = 9101
     processor_metrics_port: Port = 9102
     replay_port: Port = 8090
+    prometheus_port: Port = 9090
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod

@@ -24,6 +24,7 @@ from deploy.local.preflight import (
     store_problems,
 )
 from deploy.local.programs import stack_programs, supervisor_config
+from deploy.local.prometheus import prometheus_command, prometheus_config, prometheus_executable
 from deploy.local.question import demo_question, expects_stories
 from deploy.local.settings import LocalStackSettings
 from deploy.local.source import choose_source
@@ -36,7 +37,7 @@ from shared.errors import ConfigurationError
 from shared.settings import KafkaSettings, VectorStoreSettings, load_settings
 
 
-def start(processors: int | None) -> None:
+def start(processors: int | None, *, with_prometheus: bool) -> None:
     """``processors``: how many; ``None`` means one, or as many as run already.
 
     :raises ConfigurationError: nothing was started, and why.
@@ -45,7 +46,7 @@ def start(processors: int | None) -> None:
     begun = time.monotonic()
     os.environ.update(read_environment())
     _refuse(settings_problems())
-    stack = Stack(load_settings(LocalStackSettings), processors or 1)
+    stack = Stack(load_settings(LocalStackSettings), processors or 1, prometheus=with_prometheus)
     _refuse(scale_problems(stack.processors, load_settings(KafkaSettings).partitions))
     _refuse(data_dir_problems(stack.data_dir))
     for folder in (stack.run_dir, stack.logs_dir):
@@ -59,6 +60,8 @@ def start(processors: int | None) -> None:
                     f"It runs with processor={running.processors}; to change that:"
                     f" ./stop.sh && ./start.sh --scale processor={processors}"
                 )
+            if with_prometheus and not running.prometheus:
+                _say("It runs without Prometheus; to change that: ./stop.sh && ./start.sh --with prometheus")
             facts = _rejoin(running, supervisor)
         else:
             facts = _launch(stack, supervisor)
@@ -76,6 +79,9 @@ def _launch(stack: Stack, supervisor: Supervisor) -> dict[str, Any]:
     if stack_processes(stack):
         _say("Stopping what an earlier run left behind.")
         supervisor.shutdown()
+    binaries = {"broker": broker_command(stack.settings.broker_port)}
+    if stack.prometheus:
+        binaries["prometheus"] = prometheus_command(prometheus_executable(), stack)
     _refuse(store_problems(load_settings(VectorStoreSettings)))
     source, why = choose_source(load_settings(ProducerSettings))
     _refuse(port_problems(stack.settings.api_host, stack.ports(source)))
@@ -83,14 +89,9 @@ def _launch(stack: Stack, supervisor: Supervisor) -> dict[str, Any]:
     _say(f"Source: {source} ({why}).")
     facts = stack.facts(source)
     write_facts(stack, facts)
-    programs = stack_programs(
-        stack,
-        source,
-        sys.executable,
-        broker_command(stack.settings.broker_port),
-        os.cpu_count() or 1,
-        os.environ,
-    )
+    if stack.prometheus:
+        stack.prometheus_config.write_text(prometheus_config(stack, source), encoding="utf-8")
+    programs = stack_programs(stack, source, sys.executable, binaries, os.cpu_count() or 1, os.environ)
     os.environ.update(stack.environment(os.environ, source))
     supervisor.launch(supervisor_config(stack, programs), os.environ)
     _say(f"Starting {', '.join(program.name for program in programs)}:")

@@ -21,6 +21,7 @@ def summary(facts: Mapping[str, Any], key: str) -> str:
         f"  page      {urls['api']}/",
         f"  API docs  {urls['docs']}",
         *(f"  metrics   {url}  ({name})" for name, url in facts["metrics"].items()),
+        *([f"  alerts    {urls['prometheus']}/alerts  (Prometheus)"] if "prometheus" in urls else []),
         f"  API key   {key}   (in {display_path(facts['key_file'])})",
         "",
         "Ask it something:",

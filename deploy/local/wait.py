@@ -137,8 +137,9 @@ class StackWait:
         if name in ("broker", "replay"):
             return _accepts(self._ports[name])
         url = self._stack.api_url if name == "api" else f"http://127.0.0.1:{self._ports[name]}"
+        path = "/-/ready" if name == "prometheus" else "/health/ready"
         try:
-            return self._http.get(f"{url}/health/ready").status_code == 200
+            return self._http.get(f"{url}{path}").status_code == 200
         except httpx.TransportError:
             return False
 

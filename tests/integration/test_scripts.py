@@ -77,8 +77,10 @@ def test_help_works_from_any_directory(script: str, tmp_path: Path) -> None:
         (
             ["start.sh", "--fast"],
             "start.sh: unknown option '--fast';"
-            " allowed: --local --docker --source --store --llm --scale --help",
+            " allowed: --local --docker --source --store --llm --scale --with --help",
         ),
+        (["start.sh", "--with"], "start.sh: --with needs a value"),
+        (["start.sh", "--with", "grafana"], "start.sh: --with 'grafana' is unknown; allowed: prometheus"),
         (["start.sh", "--scale"], "start.sh: --scale needs a value"),
         (
             ["start.sh", "--scale", "processor=0"],

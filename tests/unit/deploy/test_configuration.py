@@ -17,9 +17,9 @@ from shared.settings import load_settings
 SERVICES = ("broker", "replay", "processor", "api", "producer")
 
 
-def stack_in(data_dir: Path, processors: int = 1, **changes: Any) -> Stack:
+def stack_in(data_dir: Path, processors: int = 1, *, prometheus: bool = False, **changes: Any) -> Stack:
     settings = LocalStackSettings(_env_file=None, data_dir=data_dir, **changes)  # type: ignore[call-arg]
-    return Stack(settings, processors)
+    return Stack(settings, processors, prometheus)
 
 
 class TestEnvironment:
@@ -96,6 +96,14 @@ class TestPlaces:
         assert tuple(stack.ports("replay")) == SERVICES
         assert set(stack.ports("wikimedia")) == set(SERVICES) - {"replay"}
 
+    def test_prometheus_has_a_port_where_it_is_asked_for(self, tmp_path: Path) -> None:
+        ports = stack_in(tmp_path, prometheus=True, prometheus_port=7009).ports("replay")
+        assert ports["prometheus"] == ("PROMETHEUS_PORT", 7009)
+        assert tuple(ports) == (*SERVICES, "prometheus")
+
+    def test_what_it_keeps_is_among_what_the_stack_writes(self, tmp_path: Path) -> None:
+        assert tmp_path / "prometheus" in stack_in(tmp_path).own_files()
+
 
 class TestScale:
     def test_each_processor_has_a_port_after_the_first(self, tmp_path: Path) -> None:
@@ -119,13 +127,22 @@ class TestScale:
         write_facts(stack, stack.facts("wikimedia"))
         assert as_started(stack_in(tmp_path)) == stack
 
-    def test_facts_of_an_earlier_version_mean_one(self, tmp_path: Path) -> None:
+    def test_a_running_stack_is_known_with_its_prometheus(self, tmp_path: Path) -> None:
+        stack = stack_in(tmp_path, prometheus=True, prometheus_port=7009)
+        stack.run_dir.mkdir()
+        facts = stack.facts("wikimedia")
+        assert facts["urls"]["prometheus"] == "http://127.0.0.1:7009"
+        assert "prometheus" not in facts["metrics"]  # those of the services
+        write_facts(stack, facts)
+        assert as_started(stack_in(tmp_path)) == stack
+
+    def test_facts_of_an_earlier_version_mean_one_alone(self, tmp_path: Path) -> None:
         stack = stack_in(tmp_path)
         stack.run_dir.mkdir()
         facts = stack.facts("wikimedia")
-        del facts["scale"]
+        del facts["scale"], facts["with"]
         write_facts(stack, facts)
-        assert as_started(stack).processors == 1
+        assert as_started(stack) == stack
 
     @pytest.mark.parametrize(
         ("program", "service"), [("processor", "processor"), ("processor-12", "processor"), ("api", "api")]
@@ -151,7 +168,8 @@ class TestSettings:
 
 class TestSupervisorConfiguration:
     def parsed(self, stack: Stack, source: str, **given: str) -> configparser.RawConfigParser:
-        programs = stack_programs(stack, source, "/v env/python", ["/b/tansu", "broker"], 4, given)
+        binaries = {"broker": ["/b/tansu", "broker"], "prometheus": ["/b/prometheus"]}
+        programs = stack_programs(stack, source, "/v env/python", binaries, 4, given)
         config = configparser.RawConfigParser()
         config.read_string(supervisor_config(stack, programs))
         return config
@@ -161,6 +179,12 @@ class TestSupervisorConfiguration:
         names = [name.removeprefix("program:") for name in config.sections() if name.startswith("program:")]
         assert tuple(names) == SERVICES
         assert "program:replay" not in self.parsed(stack_in(tmp_path), "wikimedia")
+
+    def test_prometheus_is_a_program_like_the_others_where_it_is_asked_for(self, tmp_path: Path) -> None:
+        config = self.parsed(stack_in(tmp_path, prometheus=True), "replay")
+        assert config["program:prometheus"]["command"] == "/b/prometheus"
+        assert config["program:prometheus"]["stdout_logfile"] == str(tmp_path / "logs" / "prometheus.log")
+        assert "environment" not in config["program:prometheus"]
 
     def test_a_path_with_a_space_stays_one_argument(self, tmp_path: Path) -> None:
         command = self.parsed(stack_in(tmp_path), "replay")["program:api"]["command"]

@@ -40,6 +40,15 @@ def test_the_commands_find_a_stack_in_another_folder() -> None:
     assert "DATA_DIR='/srv/my data' ./stop.sh" in summary_of(Path("/srv/my data"))
 
 
+def test_it_names_prometheus_where_one_runs() -> None:
+    settings = LocalStackSettings(_env_file=None, data_dir=ROOT / "data")  # type: ignore[call-arg]
+    facts = {**Stack(settings, prometheus=True).facts("replay"), "question": "Who won?"}
+    text = summary(facts, "the-key")
+    assert "http://127.0.0.1:9090/alerts" in text
+    assert ", prometheus)" in text  # among the logs
+    assert "9090" not in summary_of(ROOT / "data")
+
+
 def test_paths_are_short_inside_the_project() -> None:
     assert display_path(ROOT / "data" / "logs") == "data/logs"
     assert display_path("/srv/rag") == "/srv/rag"
