@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from services.api.retrieval.diversity import diversified
 from services.api.retrieval.follower import ChangeFollower
 from services.api.retrieval.fusion import fuse
+from services.api.retrieval.lanes import Lanes
 from services.api.retrieval.lexical_index import LexicalHit, LexicalIndex
 from services.api.retrieval.passages import DocumentPassage, hit_of, passages_of
 from services.api.retrieval.recency import RecencyPrior
@@ -68,7 +69,8 @@ class Retriever:
         self._tuning = tuning
         self._clock = clock
         self._reranking = reranking
-        self._threads = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="lexical-search")
+        self._lanes = Lanes(os.cpu_count() or 1)
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="lexical-search")
 
     def catch_up(self) -> bool:
         """Whether all that was committed before this call has been taken in, here and by the listeners.
@@ -94,15 +96,26 @@ class Retriever:
 
         :raises StoreUnavailable: the store cannot be reached.
         """
+        with self._lanes.enter() as alone:
+            return self._retrieve(question, embedding, top_k, where, recency_weight, timed, alone)
+
+    def _retrieve(
+        self,
+        question: str,
+        embedding: Embedding,
+        top_k: int,
+        where: SearchFilter,
+        recency_weight: float | None,
+        timed: Timed,
+        alone: bool,
+    ) -> list[Hit]:
         self.catch_up()
         prior = self._prior(recency_weight)
         to_rerank = self._reranking.top if self._reranking else 0
         documents = max(top_k + (_READ_FOR_RECENCY if prior.weight else _SPARE), to_rerank)
         candidates = max(CANDIDATES, 5 * top_k, 5 * to_rerank)
         while True:
-            searching = self._threads.submit(self._index.search, question, candidates, where)
-            windows = self._store.nearest(embedding, candidates, where)
-            lexical = searching.result()
+            windows, lexical = self._found(question, embedding, candidates, where, alone)
             stored = self._read(self._ranked_documents(windows, lexical)[:documents], where)
             hits = self._passages(stored, windows, lexical)
             if len(hits) >= top_k or (len(windows) < candidates and len(lexical) < candidates):
@@ -112,6 +125,19 @@ class Retriever:
             with timed("rerank"):
                 hits = self._reranking.apply(question, hits)
         return diversified(self._with_prior(hits, prior), top_k)
+
+    def _found(
+        self, question: str, embedding: Embedding, candidates: int, where: SearchFilter, alone: bool
+    ) -> tuple[list[Match], list[LexicalHit]]:
+        """Both at the same time only where no other question needs the processor."""
+        if not alone:
+            return (
+                self._store.nearest(embedding, candidates, where),
+                self._index.search(question, candidates, where),
+            )
+        searching = self._threads.submit(self._index.search, question, candidates, where)
+        windows = self._store.nearest(embedding, candidates, where)
+        return windows, searching.result()
 
     def newest(self, limit: int, where: SearchFilter) -> list[Hit]:
         """The first passage of each of the ``limit`` documents that changed last, newest first, of score 1.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastapi import APIRouter, Request
+from anyio import to_thread
+from fastapi import APIRouter, Request, Response
 from fastapi.sse import EventSourceResponse
 
 from services.api.answer_stream import AnswerEncoder
@@ -51,16 +52,21 @@ async def ask(body: AskRequest, request: Request, deps: Deps) -> AskResponse | F
     return AskResponse.of(result, inquiry.window, deps.clock.now())
 
 
-@router.post("/search")
-def search(request: SearchRequest, deps: Deps) -> SearchResponse:
+@router.post("/search", response_model=SearchResponse)
+async def search(body: SearchRequest, deps: Deps) -> Response:
     """The indexed passages most similar to the question, best first."""
-    inquiry = _read(request, deps)
+    # One thread does all of it, the JSON too: each further hop costs more than a search in a small index.
+    return Response(await to_thread.run_sync(_found, body, deps), media_type="application/json")
+
+
+def _found(body: SearchRequest, deps: Dependencies) -> str:
+    inquiry = _read(body, deps)
     # Taken before the search: what was indexed up to here is certainly taken into account.
     as_of = deps.store.stats().as_of
     hits = deps.answering.search(inquiry.question, inquiry.scope)
     return SearchResponse(
         hits=[HitBody.of(hit) for hit in hits], as_of=as_of, window=WindowBody.of(inquiry.window)
-    )
+    ).model_dump_json()
 
 
 def _read(request: SearchRequest, deps: Dependencies, history: Sequence[Turn] = ()) -> Inquiry:

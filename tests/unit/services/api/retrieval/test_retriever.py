@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -136,3 +137,13 @@ def test_the_recency_prior_is_a_setting_that_a_request_can_change(tmp_path: Path
         assert ids(bench.ask("river Quillon")) == ["new", "old"]
         assert ids(bench.ask("river Quillon", recency_weight=0.0)) == ["old", "new"]
         assert ids(bench.ask("river Quillon", recency_weight=1.0)) == ["new", "old"]
+
+
+def test_questions_at_the_same_time_are_answered_as_one_by_one(tmp_path: Path) -> None:
+    with closing(Bench(tmp_path)) as bench:
+        for number in range(30):
+            put(bench.store, a_document(f"d{number}", f"The bridge number {number} of Velmora is open."))
+        questions = [f"Is bridge number {number} open?" for number in range(30)] * 4
+        expected = [ids(bench.ask(question)) for question in questions]
+        with ThreadPoolExecutor(16) as threads:
+            assert [ids(hits) for hits in threads.map(bench.ask, questions)] == expected
