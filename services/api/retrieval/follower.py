@@ -18,6 +18,7 @@ from shared.domain import Change, ChangeKind, StoredDocument
 from shared.errors import CursorExpired, StoreUnavailable
 from shared.ports import VectorStore
 from shared.resilience.backoff import Backoff
+from shared.resilience.outage import OutageLog
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +134,7 @@ class ChangeFollower:
 
     def _follow(self) -> None:
         backoff = Backoff(_PAUSE_SECONDS, 5.0, random.Random())  # noqa: S311 - jitter
+        outage = OutageLog(log, "the store or the lexical index", time.monotonic)
         told = time.monotonic()
         pause = _PAUSE_SECONDS
         while not self._stop.wait(pause):
@@ -140,8 +142,9 @@ class ChangeFollower:
             try:
                 ended = self.catch_up(_PAUSE_SECONDS)
                 backoff.reset()
+                outage.worked()
             except StoreUnavailable as error:
-                log.debug("the change feed cannot be read", extra={"error": str(error)})
+                outage.failed(error)
                 pause = backoff.next_delay()
                 continue
             except Exception:  # a listener's bug must not end the following

@@ -108,14 +108,20 @@ def test_a_store_that_is_away_is_the_caller_s_problem(store: ScriptedStore, inde
     assert found(index, "text") == ["a"]
 
 
-def test_its_thread_outlives_a_store_that_is_away(store: ScriptedStore, index: LexicalIndex) -> None:
+def test_its_thread_outlives_a_store_that_is_away_and_says_so(
+    store: ScriptedStore, index: LexicalIndex, caplog: pytest.LogCaptureFixture
+) -> None:
     store.errors = [StoreUnavailable("away")] * 2
     put(store, a_document("a", "Some text."))
-    seen = threading.Event()
-    with closing(ChangeFollower(store, index, [lambda _: seen.set()])) as follower:
+    with closing(ChangeFollower(store, index)) as follower:
         follower.start()
-        assert seen.wait(TIMEOUT)
+        wait_until(lambda: len(caplog.records) == 2, TIMEOUT, "both lines")
     assert found(index, "text") == ["a"]
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "the store or the lexical index cannot be reached"),
+        ("WARNING", "the store or the lexical index is reached again"),
+    ]
+    assert caplog.records[0].__dict__["error"] == "away"
 
 
 def test_its_thread_outlives_a_listener_that_fails(store: ScriptedStore, index: LexicalIndex) -> None:
