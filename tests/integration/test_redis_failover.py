@@ -48,9 +48,7 @@ def test_writes_that_a_failover_lost_are_noticed(cluster: RedisClusterProcesses)
         upstream.write(10)
         upstream.flush()
         tag = store._shards.tags[0]
-        with cluster.client() as client:
-            replica_port = client.nodes_manager.slots_cache[client.keyslot(tag)][1].port
-        replica = next(node for node in cluster.nodes if node.port == replica_port)
+        replica = cluster.replica_of(tag)
         replica.pause()
         with cluster.primary_of(tag).client() as client:
             client.client_kill_filter(_type="replica")  # what is written from here on never arrives there

@@ -37,6 +37,7 @@ class RedisProcess:
     port: int
     options: tuple[str, ...]
     process: subprocess.Popen[bytes] = field(init=False)
+    paused: bool = field(init=False, default=False)
 
     @property
     def url(self) -> str:
@@ -76,6 +77,7 @@ class RedisProcess:
         """As a crash would: nothing is written any more."""
         self.process.kill()
         self.process.wait()
+        self.paused = False
 
     def restart(self) -> None:
         self.kill()
@@ -83,10 +85,12 @@ class RedisProcess:
 
     def pause(self) -> None:
         """Connections stay open, and nothing answers, until ``resume``."""
+        self.paused = True
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)
+        self.paused = False
 
 
 @contextlib.contextmanager
@@ -110,13 +114,20 @@ class RedisClusterProcesses:
 
     @property
     def url(self) -> str:
-        """Of one node that runs; clients find the others through it."""
-        return next(node for node in self.nodes if node.process.poll() is None).url
+        """Of one node that runs and is not paused; clients find the others through it."""
+        return next(node for node in self.nodes if node.process.poll() is None and not node.paused).url
 
     def primary_of(self, key: str) -> RedisProcess:
         """The node that holds the slot of ``key`` now."""
         with self.client() as client:
             port = client.get_node_from_key(key).port
+        return next(node for node in self.nodes if node.port == port)
+
+    def replica_of(self, key: str) -> RedisProcess:
+        """The node that follows the primary of ``key``, as that one says: others may still take it for
+        dead."""
+        with self.primary_of(key).client() as client:
+            port = client.info("replication")["slave0"]["port"]
         return next(node for node in self.nodes if node.port == port)
 
     def kill_primary(self, key: str) -> RedisProcess:
