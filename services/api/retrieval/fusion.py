@@ -14,15 +14,14 @@ Key = TypeVar("Key", bound=Hashable)
 
 def fuse(dense: Mapping[Key, float], lexical: Mapping[Key, float], dense_weight: float) -> dict[Key, float]:
     """A score in [0, 1] for every key of either side; a key that one side did not find counts 0 there."""
-    similarity, relevance = _scaled(dense), _scaled(lexical)
-    return {
-        key: dense_weight * similarity.get(key, 0.0) + (1 - dense_weight) * relevance.get(key, 0.0)
-        for key in similarity.keys() | relevance.keys()
-    }
+    scores = _scaled(dense, dense_weight)
+    for key, relevance in _scaled(lexical, 1 - dense_weight).items():
+        scores[key] = scores.get(key, 0.0) + relevance
+    return scores
 
 
-def _scaled(scores: Mapping[Key, float]) -> dict[Key, float]:
+def _scaled(scores: Mapping[Key, float], weight: float) -> dict[Key, float]:
     best = max(scores.values(), default=0.0)
     if best <= 0:
         return dict.fromkeys(scores, 0.0)
-    return {key: max(0.0, score) / best for key, score in scores.items()}
+    return {key: weight * (score / best) if score > 0 else 0.0 for key, score in scores.items()}

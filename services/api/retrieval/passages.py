@@ -47,6 +47,7 @@ def hit_of(
         updated_at=document.updated_at,
         score=score,
         attributes=document.attributes,
+        ingest_trace_id=document.ingest_trace_id,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -169,9 +169,10 @@ class Retriever:
 
     def _ranked_documents(self, windows: Sequence[Match], lexical: Sequence[LexicalHit]) -> list[str]:
         """By the best of each: good enough to tell which documents are worth reading."""
+        # Both come best first; what is put in last stays.
         scores = fuse(
-            _best((window.document_id, window.score) for window in windows),
-            _best((hit.document_id, hit.score) for hit in lexical),
+            {window.document_id: window.score for window in reversed(windows)},
+            {hit.document_id: hit.score for hit in reversed(lexical)},
             self._tuning.dense_weight,
         )
         return sorted(scores, key=lambda document_id: (-scores[document_id], document_id))
@@ -203,13 +204,6 @@ class Retriever:
         now = self._clock.now()
         weighed = [replace(hit, score=prior.apply(hit.score, hit.updated_at, now)) for hit in hits]
         return sorted(weighed, key=lambda hit: -hit.score)
-
-
-def _best(scores: Iterable[tuple[str, float]]) -> dict[str, float]:
-    best: dict[str, float] = {}
-    for key, score in scores:
-        best[key] = max(score, best.get(key, score))
-    return best
 
 
 def _windows_by_passage(
