@@ -70,6 +70,30 @@ class Inquiry:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class StandingInquiry:
+    """A question about what comes. ``left_out``: its words about time, which neither ``question`` nor
+    ``where`` has: what comes is newer than "an hour ago" anyhow."""
+
+    question: str
+    where: SearchFilter
+    left_out: str | None
+
+    @classmethod
+    def of(cls, inquiry: Inquiry) -> StandingInquiry:
+        """:raises InvalidRequest: the question is about a time that is over."""
+        window, where = inquiry.window, inquiry.scope.where
+        if window is None or window.phrase is None:
+            return cls(inquiry.question, where, None)
+        if window.until is not None:
+            message = (
+                f"asks about {window.phrase!r}, which is over; a standing question is about what comes: "
+                "leave those words out, or ask /v1/ask"
+            )
+            raise InvalidRequest([{"field": "question", "message": message}])
+        return cls(inquiry.question, replace(where, since=None), window.phrase)
+
+
 def _read_with_history(
     question: str, history: Sequence[Turn], now: datetime, time_zone: str
 ) -> TimedQuestion:

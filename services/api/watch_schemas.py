@@ -24,9 +24,11 @@ class WatchRequest(StrictRequest):
 
 
 class WatchingEvent(BaseModel):
-    """``gap``: the id that was asked for is too old, so some may have been missed."""
+    """``left_out``: the words of the question about time, which are not matched. ``gap``: the id that was
+    asked for is too old, so some may have been missed."""
 
     question: str
+    left_out: str | None
     gap: bool
 
 

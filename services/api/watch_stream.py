@@ -11,7 +11,6 @@ from anyio import move_on_after, to_thread
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.types import Receive, Scope, Send
 
-from services.api.answering.events import AskResult
 from services.api.error_handlers import explain_failure
 from services.api.event_stream import KEEP_ALIVE_SECONDS
 from services.api.schemas import AskResponse
@@ -51,11 +50,13 @@ class Inbox:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """``answer``: answers ``question`` as of now, in the calling thread; ``None``: not wanted."""
+    """``left_out``: the words of ``question`` that are not matched. ``answer``: answers it as of now, in the
+    calling thread; ``None``: not wanted."""
 
     question: str
+    left_out: str | None
     inbox: Inbox
-    answer: Callable[[], AskResult] | None
+    answer: Callable[[], AskResponse] | None
 
 
 class WatchResponse(EventSourceResponse):
@@ -106,8 +107,10 @@ class WatchResponse(EventSourceResponse):
 
     def _encode(self, event: Watching | NewEvidence | Withdrawn | Progress) -> bytes | None:
         if isinstance(event, Watching):
-            body = WatchingEvent(question=self._standing.question, gap=event.gap).model_dump_json()
-            return _frame("watching", body, event.position)
+            began = WatchingEvent(
+                question=self._standing.question, left_out=self._standing.left_out, gap=event.gap
+            )
+            return _frame("watching", began.model_dump_json(), event.position)
         if isinstance(event, NewEvidence):
             told = EvidenceEvent.of(event.evidence, self._clock.now()).model_dump_json()
             return _frame("evidence", told, event.position)
@@ -121,14 +124,13 @@ class WatchResponse(EventSourceResponse):
         if self._standing.answer is None:
             return
         try:
-            result = await to_thread.run_sync(self._standing.answer)
+            response = await to_thread.run_sync(self._standing.answer)
         except Exception as error:  # noqa: BLE001 - told to the client, and logged, by ``explain_failure``
             yield _frame("error", bytes(explain_failure(error).body).decode(), self._position)
             return
-        if (result.answer.outcome.value, result.answer.text) != self._told:
-            self._told = result.answer.outcome.value, result.answer.text
-            body = AskResponse.of(result, None, self._clock.now()).model_dump_json()
-            yield _frame("answer", body, self._position)
+        if (response.outcome.value, response.answer) != self._told:
+            self._told = response.outcome.value, response.answer
+            yield _frame("answer", response.model_dump_json(), self._position)
 
 
 def _frame(name: str, data: str, position: str | None) -> bytes:

@@ -6,12 +6,14 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from shared.domain import truncate_to_milliseconds
 from shared.errors import StoreUnavailable
 from tests.support.api_process import KEY
 from tests.support.processes import wait_until
@@ -75,15 +77,22 @@ def stack() -> Iterator[ExitStack]:
         yield stack
 
 
-def tell(answers: ServedAnswers, toll: int, revision: int, document_id: str = "w:2") -> None:
+def tell(
+    answers: ServedAnswers,
+    toll: int,
+    revision: int,
+    document_id: str = "w:2",
+    updated_at: datetime | None = None,
+) -> None:
     text = f"The earthquake in Velmora has killed {toll} people."
-    put(answers.store, a_document(document_id, text, revision=revision, title="Velmora"))
+    document = a_document(document_id, text, revision=revision, title="Velmora", updated_at=updated_at)
+    put(answers.store, document)
 
 
 def test_new_evidence_changes_and_removals_are_told(answers: ServedAnswers, stack: ExitStack) -> None:
     stream = Stream(answers, stack)
     [watching] = stream.wait_for("watching")
-    assert watching == {"question": QUESTION, "gap": False}
+    assert watching == {"question": QUESTION, "left_out": None, "gap": False}
     tell(answers, 50, 1)
     put(answers.store, a_document("x", "Chess players met in Hjorra.", title="Chess"))
     first = stream.wait_for("watching", "evidence")[1]
@@ -155,6 +164,25 @@ def test_the_answer_is_told_whenever_it_is_another(answers: ServedAnswers, stack
     stream.wait_for("watching", "answer", "evidence", "answer", "evidence", "answer")
 
 
+def test_words_about_time_are_left_out_of_all_but_the_answer(
+    answers: ServedAnswers, stack: ExitStack
+) -> None:
+    question = "How many people has the earthquake in Velmora killed in the last hour?"
+    stream = Stream(answers, stack, question=question, answer=True)
+    watching, before = stream.wait_for("watching", "answer")
+    assert (watching["question"], watching["left_out"]) == (question, "in the last hour")
+    assert "41" in before["answer"]
+    now = truncate_to_milliseconds(datetime.now(UTC))
+    tell(answers, 50, 1, updated_at=now - timedelta(days=1))
+    assert stream.wait_for("watching", "answer", "evidence")[2]["document_id"] == "w:2"
+    tell(answers, 51, 9, "w:1", updated_at=now)
+    after = stream.wait_for("watching", "answer", "evidence", "evidence", "answer")[4]
+    assert "51" in after["answer"]
+    windows = [told["window"] for told in (before, after)]
+    assert [(window["until"], window["text"]) for window in windows] == [(None, "in the last hour")] * 2
+    assert windows[0]["since"] < windows[1]["since"]
+
+
 def test_standing_questions_are_bounded_for_each_key_and_end_with_their_client(
     answers: ServedAnswers, stack: ExitStack
 ) -> None:
@@ -179,7 +207,12 @@ def test_before_the_feed_was_read_once_there_is_nothing_to_watch(tmp_path: Path,
 
 
 def test_a_wrong_question_is_refused(answers: ServedAnswers, stack: ExitStack) -> None:
-    for body in ({"question": " "}, {"filters": {"since": "soon"}}, {"stream": True}):
+    for body in (
+        {"question": " "},
+        {"question": "Which bridges were closed yesterday?"},
+        {"filters": {"since": "soon"}},
+        {"stream": True},
+    ):
         stream = Stream(answers, stack, **body)
         assert stream.response.status_code == httpx.codes.UNPROCESSABLE_ENTITY
 

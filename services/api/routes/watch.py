@@ -10,12 +10,11 @@ from fastapi import APIRouter, Header, Request
 from fastapi.sse import EventSourceResponse
 from starlette.responses import Response, StreamingResponse
 
-from services.api.answering.events import AskResult
 from services.api.auth import presented_keys
-from services.api.dependencies import Deps
-from services.api.inquiry import search_filter
+from services.api.dependencies import Dependencies, Deps
+from services.api.inquiry import Inquiry, StandingInquiry
 from services.api.problem import described_problems, problem
-from services.api.retrieval.scope import Scope
+from services.api.schemas import AskResponse
 from services.api.watch_schemas import WatchRequest
 from services.api.watch_stream import Inbox, Standing, WatchResponse
 from services.api.watching.board import TooManyWatches
@@ -47,22 +46,36 @@ async def watch(
     last_event_id: Annotated[str | None, Header(max_length=2000)] = None,
 ) -> Response:
     """Tells when something that answers the question is indexed, changed or removed."""
-    where = search_filter(body.filters, deps.clock.now())
+    inquiry = _read(body, deps)
+    stands = StandingInquiry.of(inquiry)
     inbox = Inbox()
     try:
-        standing = await to_thread.run_sync(
-            deps.watches.add, _owner(request), body.question, where, last_event_id, inbox.deliver
+        joined = await to_thread.run_sync(
+            deps.watches.add, _owner(request), stands.question, stands.where, last_event_id, inbox.deliver
         )
     except TooManyWatches as error:
         return problem(429, f"{error}.")
 
-    def answer() -> AskResult:
-        return deps.answering.ask(body.question, Scope(body.top_k, where), is_abandoned=lambda: False)
+    def answer() -> AskResponse:
+        # "In the last hour" is another hour each time.
+        asked = inquiry if stands.left_out is None else _read(body, deps)
+        result = asked.ask(deps.answering, is_abandoned=lambda: False)
+        return AskResponse.of(result, asked.window, deps.clock.now())
 
     return WatchResponse(
-        Standing(body.question, inbox, answer if body.answer else None),
+        Standing(body.question, stands.left_out, inbox, answer if body.answer else None),
         deps.clock,
-        lambda: deps.watches.remove(standing),
+        lambda: deps.watches.remove(joined),
+    )
+
+
+def _read(body: WatchRequest, deps: Dependencies) -> Inquiry:
+    return Inquiry.read(
+        body.question,
+        top_k=body.top_k,
+        filters=body.filters,
+        now=deps.clock.now(),
+        time_zone=deps.settings.timezone,
     )
 
 

@@ -11,7 +11,7 @@ from services.api.answering.question import Turn
 from services.api.answering.time_window import TimeWindow
 from services.api.error_handlers import InvalidRequest
 from services.api.filters import Filters
-from services.api.inquiry import Inquiry
+from services.api.inquiry import Inquiry, StandingInquiry
 from shared.domain import Outcome, SearchFilter
 from shared.llm.extractive import ExtractiveLLM
 from shared.vector_store.memory_store import MemoryStore
@@ -69,6 +69,27 @@ def test_without_time_there_is_no_window() -> None:
 def test_filters_that_exclude_everything_are_refused() -> None:
     with pytest.raises(InvalidRequest):
         read("What happened in the last hour?", Filters(since="1h", until="2h"))
+
+
+def test_what_stands_is_without_time_but_for_that_of_the_filters() -> None:
+    question, filters = "Which bridges were closed in the last hour?", Filters(wikis=["enwiki"])
+    assert StandingInquiry.of(read(question, filters)) == StandingInquiry(
+        "Which bridges were closed?", SearchFilter(wikis=frozenset({"enwiki"})), "in the last hour"
+    )
+    assert StandingInquiry.of(read(question, Filters(since="2d"))) == StandingInquiry(
+        "Which bridges were closed?", SearchFilter(since=NOW - timedelta(days=2)), None
+    )
+    assert StandingInquiry.of(read("Which bridges are closed?")) == StandingInquiry(
+        "Which bridges are closed?", SearchFilter(), None
+    )
+
+
+def test_what_is_over_cannot_stand() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        StandingInquiry.of(read("Which bridges were closed yesterday evening?"))
+    [error] = refused.value.errors
+    assert error["field"] == "question"
+    assert "'yesterday evening', which is over" in error["message"]
 
 
 def test_a_follow_up_keeps_the_time_of_its_question() -> None:
