@@ -14,6 +14,11 @@ from shared.errors import ConfigurationError
 _HAVE_METRICS_PORT = ("processor", "producer")
 _OUR_OWN = ("replay", "processor", "api", "producer")
 
+_MODEL_THREADS = {
+    "processor": ("EMBEDDER_THREADS",),
+    "api": ("EMBEDDER_THREADS", "RERANKER_THREADS"),
+}
+
 _PYTHON_PROGRAM = {
     # The close of a service is bounded by 25 s (shared.lifecycle).
     "stopwaitsecs": "30",
@@ -52,9 +57,8 @@ def stack_programs(
         if service in _HAVE_METRICS_PORT:
             environment["METRICS_PORT"] = str(port)
         if service in threads and "OMP_NUM_THREADS" not in given:  # read by torch and by FAISS
-            environment["OMP_NUM_THREADS"] = str(threads[service])
-            if "EMBEDDER_THREADS" not in given:
-                environment["EMBEDDER_THREADS"] = str(threads[service])
+            settings = [name for name in _MODEL_THREADS[service] if name not in given]
+            environment |= dict.fromkeys(["OMP_NUM_THREADS", *settings], str(threads[service]))
         return Program(name, [python, "-m", f"services.{service}"], environment)
 
     return [

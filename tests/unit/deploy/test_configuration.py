@@ -210,7 +210,10 @@ class TestSupervisorConfiguration:
             == 'METRICS_PORT="7001",OMP_NUM_THREADS="4",EMBEDDER_THREADS="4"'
         )
         assert config["program:producer"]["environment"] == 'METRICS_PORT="7002"'
-        assert config["program:api"]["environment"] == 'OMP_NUM_THREADS="2",EMBEDDER_THREADS="2"'
+        assert (
+            config["program:api"]["environment"]
+            == 'OMP_NUM_THREADS="2",EMBEDDER_THREADS="2",RERANKER_THREADS="2"'
+        )
 
     def test_each_processor_is_a_program_of_its_own(self, tmp_path: Path) -> None:
         config = self.parsed(stack_in(tmp_path, 2, processor_metrics_port=7001), "wikimedia")
@@ -224,7 +227,9 @@ class TestSupervisorConfiguration:
         config = self.parsed(stack_in(tmp_path), "wikimedia", OMP_NUM_THREADS="3")
         assert "environment" not in config["program:api"]
         config = self.parsed(stack_in(tmp_path), "wikimedia", EMBEDDER_THREADS="3")
-        assert config["program:api"]["environment"] == 'OMP_NUM_THREADS="2"'
+        assert config["program:api"]["environment"] == 'OMP_NUM_THREADS="2",RERANKER_THREADS="2"'
+        config = self.parsed(stack_in(tmp_path), "wikimedia", RERANKER_THREADS="3")
+        assert config["program:api"]["environment"] == 'OMP_NUM_THREADS="2",EMBEDDER_THREADS="2"'
 
     def test_logs_are_rotated_and_groups_stopped(self, tmp_path: Path) -> None:
         for name in SERVICES:
