@@ -138,21 +138,16 @@ class ChangeFollower:
         told = time.monotonic()
         pause = _PAUSE_SECONDS
         while not self._stop.wait(pause):
-            pause = _PAUSE_SECONDS
             try:
-                ended = self.catch_up(_PAUSE_SECONDS)
+                pause = _PAUSE_SECONDS if self.catch_up(_PAUSE_SECONDS) else 0.0
+                if not pause and time.monotonic() - told >= _PROGRESS_SECONDS:
+                    told = time.monotonic()
+                    log.info("filling the lexical index", extra={"passages": self._index.passages()})
                 backoff.reset()
                 outage.worked()
             except StoreUnavailable as error:
                 outage.failed(error)
                 pause = backoff.next_delay()
-                continue
             except Exception:  # a listener's bug must not end the following
                 log.exception("a change was not told to all who listen")
                 pause = backoff.next_delay()
-                continue
-            if not ended:
-                pause = 0.0
-                if time.monotonic() - told >= _PROGRESS_SECONDS:
-                    told = time.monotonic()
-                    log.info("filling the lexical index", extra={"passages": self._index.passages()})

@@ -143,6 +143,7 @@ class LexicalIndex:
             )
             return [document_id for (document_id,) in rows]
 
+    @_unavailable_on_failure
     def passages(self) -> int:
         with self._reader() as connection:
             count: int = connection.execute("SELECT count(*) FROM passages").fetchone()[0]

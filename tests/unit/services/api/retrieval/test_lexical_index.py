@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -172,7 +172,18 @@ def test_a_file_that_cannot_be_read_is_made_anew(tmp_path: Path, damage: bytes) 
         assert found(index, "text") == ["a"]
 
 
-def test_a_file_that_goes_bad_is_named_with_its_cure(tmp_path: Path) -> None:
+USES: dict[str, Callable[[LexicalIndex], object]] = {
+    "cursor": lambda index: index.cursor(),
+    "apply": lambda index: index.apply("2", ["d1"], stored_documents(a_document("a", "Some text."))),
+    "clear": lambda index: index.clear(),
+    "search": lambda index: index.search("text", 10, EVERYTHING),
+    "newest": lambda index: index.newest(10, EVERYTHING),
+    "passages": lambda index: index.passages(),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_file_that_goes_bad_is_named_with_its_cure(tmp_path: Path, use: str) -> None:
     path = tmp_path / "lexical.sqlite"
     with closing(LexicalIndex(path)) as index:
         texts = {f"d{number}": f"Text number w{number}x stands here." for number in range(500)}
@@ -181,7 +192,7 @@ def test_a_file_that_goes_bad_is_named_with_its_cure(tmp_path: Path) -> None:
     content[4096:] = b"\xff" * (len(content) - 4096)
     path.write_bytes(content)
     with closing(LexicalIndex(path)) as index, pytest.raises(StoreUnavailable, match="delete it"):
-        index.search("text", 10, EVERYTHING)
+        USES[use](index)
 
 
 def test_replicas_that_share_a_folder_have_files_of_their_own(tmp_path: Path) -> None:
