@@ -48,7 +48,11 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The whole source text, as of one version."""
+    """The whole source text, as of one version.
+
+    ``ingest_trace_id``: of the trace of the event that brought this version, 32 hexadecimal digits; ``None``
+    where that carried none, or is not known any more.
+    """
 
     document_id: str
     source: str
@@ -58,6 +62,7 @@ class Document:
     revision: int
     updated_at: datetime
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    ingest_trace_id: str | None = None
 
     @property
     def version(self) -> Version:
@@ -93,7 +98,8 @@ class StoredDocument:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A chunk that matched; ``score`` is cosine similarity, higher is better."""
+    """A chunk that matched; ``score`` is cosine similarity, higher is better. ``ingest_trace_id``: of its
+    ``Document``."""
 
     chunk_id: str
     document_id: str
@@ -105,6 +111,7 @@ class Hit:
     updated_at: datetime
     score: float
     attributes: Mapping[str, AttributeValue]
+    ingest_trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +200,14 @@ class StoreStats:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreFootprint:
+    """In bytes. ``limit_bytes``: what the store may take as things are; ``None``: nothing limits it."""
+
+    used_bytes: int
+    limit_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A hit as shown to a language model, under the ``[marker]`` that answers cite it by."""
 
@@ -230,7 +245,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """The pointer from ``[marker]`` in an answer to the source; ``quote`` occurs verbatim in it."""
+    """The pointer from ``[marker]`` in an answer to the source; ``quote`` occurs verbatim in it, and
+    ``ingest_trace_id`` is that of the ``Document``."""
 
     marker: int
     document_id: str
@@ -240,6 +256,7 @@ class Citation:
     updated_at: datetime
     quote: str
     score: float
+    ingest_trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from shared.domain import (
     Match,
     SearchFilter,
     StoredDocument,
+    StoreFootprint,
     StoreStats,
     Version,
     WriteOutcome,
@@ -219,6 +220,12 @@ class MemoryStore:
             last_indexed_at=self._last_indexed_at,
         )
 
+    def footprint(self) -> StoreFootprint:
+        with self._lock:
+            self._require_open()
+            live = [entry for entry in self._entries.values() if entry.content]
+        return StoreFootprint(sum(map(_bytes_of, live)), None)
+
     def purge(self, max_age: timedelta | None, max_chunks: int | None) -> int:
         with self._lock:
             self._require_open()
@@ -290,6 +297,12 @@ def _kind(entry: _Entry) -> ChangeKind:
     return ChangeKind.REMOVED if entry.blocks else ChangeKind.PURGED
 
 
+def _bytes_of(entry: _Entry) -> int:
+    """Of texts and embeddings, which are nearly all of it."""
+    chunks = entry.content.chunks if entry.content else ()
+    return sum(len(chunk.text.encode()) for chunk in chunks) + sum(row.nbytes for row in entry.embeddings)
+
+
 def _scored(stored: StoredDocument, embeddings: tuple[Embedding, ...], query: Embedding) -> list[_Scored]:
     if not embeddings:
         return []
@@ -311,4 +324,5 @@ def _hit(document: Document, chunk: Chunk, score: float) -> Hit:
         updated_at=document.updated_at,
         score=score,
         attributes=document.attributes,
+        ingest_trace_id=document.ingest_trace_id,
     )

@@ -95,4 +95,5 @@ def _cite(marker: int, source: Evidence) -> Citation:
         updated_at=hit.updated_at,
         quote=source.text,
         score=hit.score,
+        ingest_trace_id=hit.ingest_trace_id,
     )

@@ -34,7 +34,9 @@ _CANDIDATES = """
 """
 
 _HITS = """
-    SELECT chunk_key, documents.source, title, url, chunks.text, revision, updated_at, attributes
+    SELECT
+        chunk_key, documents.source, title, url, chunks.text, revision, updated_at, attributes,
+        ingest_trace_id
     FROM chunks JOIN documents ON documents.document_key = chunks.document_key
 """
 
@@ -125,7 +127,7 @@ class Ranking:
 
 
 def _hit(candidate: _Candidate, row: tuple[Any, ...]) -> Hit:
-    _, source, title, url, text, revision, updated_at, attributes = row
+    _, source, title, url, text, revision, updated_at, attributes, ingest_trace_id = row
     return Hit(
         chunk_id=candidate.chunk_id,
         document_id=candidate.document_id,
@@ -137,4 +139,5 @@ def _hit(candidate: _Candidate, row: tuple[Any, ...]) -> Hit:
         updated_at=from_epoch_milliseconds(updated_at),
         score=-candidate.negative_score,
         attributes=decode_attributes(attributes),
+        ingest_trace_id=ingest_trace_id,
     )

@@ -38,12 +38,12 @@ def version_of(revision: int, updated_at: int) -> Version:
     return Version(revision, from_epoch_milliseconds(updated_at))
 
 
-DOCUMENT_COLUMNS = "document_id, source, title, text, url, revision, updated_at, attributes"
+DOCUMENT_COLUMNS = "document_id, source, title, text, url, revision, updated_at, attributes, ingest_trace_id"
 
 
 def document_of(row: tuple[Any, ...]) -> Document:
     """From ``DOCUMENT_COLUMNS``."""
-    document_id, source, title, text, url, revision, updated_at, attributes = row
+    document_id, source, title, text, url, revision, updated_at, attributes, ingest_trace_id = row
     return Document(
         document_id=document_id,
         source=source,
@@ -53,6 +53,7 @@ def document_of(row: tuple[Any, ...]) -> Document:
         revision=revision,
         updated_at=from_epoch_milliseconds(updated_at),
         attributes=decode_attributes(attributes),
+        ingest_trace_id=ingest_trace_id,
     )
 
 
@@ -68,6 +69,7 @@ def content_parameters(document: Document) -> dict[str, Any]:
         "url": document.url,
         "attributes": encode_attributes(document.attributes),
         "text": document.text,
+        "ingest_trace_id": document.ingest_trace_id,
     }
 
 
@@ -83,6 +85,7 @@ def removed_parameters(document_id: str, state: State, version: Version) -> dict
         "url": "",
         "attributes": "{}",
         "text": "",
+        "ingest_trace_id": None,
     }
 
 

@@ -17,7 +17,8 @@ from typing import Any
 from shared.errors import ConfigurationError, StoreDamaged, StoreMismatch
 from shared.vector_store.faiss_store.database import REBUILD_COMMAND, WriteConnection, damage
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+_WITHOUT_TRACES = 2
 _APPLICATION_ID = 0x52414756  # "RAGV"
 
 # Six chunks of 384 float32 with their texts fill a page of this size; the default wastes a third.
@@ -65,7 +66,8 @@ _TABLES = (
         title TEXT NOT NULL,
         url TEXT NOT NULL,
         attributes TEXT NOT NULL,
-        text TEXT NOT NULL
+        text TEXT NOT NULL,
+        ingest_trace_id TEXT
     )
     """,
     "CREATE INDEX documents_by_age ON documents (state, updated_at, document_id)",
@@ -124,6 +126,8 @@ def _one_row(rows: list[tuple[Any, ...]], file: Path) -> tuple[Any, ...]:
 def prepare(database: WriteConnection, file: Path, to_create: Meta | None, busy_timeout: float) -> None:
     """Create the tables in an empty file (not for ``None``), or check that an existing one holds them.
 
+    A file of the version before is brought up to this one.
+
     :raises StoreMismatch: another schema version.
     :raises StoreDamaged: the file is something else.
     """
@@ -139,6 +143,8 @@ def prepare(database: WriteConnection, file: Path, to_create: Meta | None, busy_
         if to_create and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             _create(connection, to_create)
         _check_kind(connection, file)
+        _add_traces(connection)
+        _check_version(connection, file)
     with database.outside_transaction() as connection:
         # Commits reach the file in order, but the disk only at a checkpoint or a ``sync``.
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -181,6 +187,16 @@ def _create(connection: sqlite3.Connection, meta: Meta) -> None:
 def _check_kind(connection: sqlite3.Connection, file: Path) -> None:
     if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
         raise StoreDamaged(damage(file, "an SQLite file of something else"))
+
+
+def _add_traces(connection: sqlite3.Connection) -> None:
+    """Documents of before have none; no row is touched, so it takes no time."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] == _WITHOUT_TRACES:
+        connection.execute("ALTER TABLE documents ADD COLUMN ingest_trace_id TEXT")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _check_version(connection: sqlite3.Connection, file: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version != SCHEMA_VERSION:
         raise StoreMismatch(

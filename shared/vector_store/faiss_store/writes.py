@@ -18,15 +18,17 @@ from shared.vector_store.faiss_store.schema import State
 
 _PUT_DOCUMENT = """
     INSERT INTO documents (
-        document_id, seq, state, revision, updated_at, indexed_at, source, title, url, attributes, text
+        document_id, seq, state, revision, updated_at, indexed_at, source, title, url, attributes, text,
+        ingest_trace_id
     ) VALUES (
         :document_id, :seq, :state, :revision, :updated_at, :indexed_at, :source, :title, :url, :attributes,
-        :text
+        :text, :ingest_trace_id
     )
     ON CONFLICT (document_id) DO UPDATE SET
         seq = excluded.seq, state = excluded.state, revision = excluded.revision,
         updated_at = excluded.updated_at, indexed_at = excluded.indexed_at, source = excluded.source,
-        title = excluded.title, url = excluded.url, attributes = excluded.attributes, text = excluded.text
+        title = excluded.title, url = excluded.url, attributes = excluded.attributes, text = excluded.text,
+        ingest_trace_id = excluded.ingest_trace_id
     RETURNING document_key
 """
 

@@ -54,10 +54,22 @@ def encode_content(document: Document) -> str:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
-def decode_document(document_id: str, version: str | bytes, content: str | bytes, text: str) -> Document:
+def decode_document(
+    document_id: str, version: str | bytes, content: str | bytes, text: str, trace: str
+) -> Document:
     source, title, url, attributes = json.loads(content)
     decoded = decode_version(version)
-    return Document(document_id, source, title, text, url, decoded.revision, decoded.updated_at, attributes)
+    return Document(
+        document_id=document_id,
+        source=source,
+        title=title,
+        text=text,
+        url=url,
+        revision=decoded.revision,
+        updated_at=decoded.updated_at,
+        attributes=attributes,
+        ingest_trace_id=trace or None,
+    )
 
 
 def label(value: str) -> int:
@@ -92,6 +104,7 @@ def put_arguments(item: EmbeddedDocument) -> list[str | bytes | int]:
         encode_content(document),
         document.text,
         encode_filter_attributes(document),
+        document.ingest_trace_id or "",
     ]
     pairs = sorted(zip(item.chunks, item.embeddings, strict=True), key=lambda pair: pair[0].ordinal)
     for chunk, embedding in pairs:
@@ -106,10 +119,10 @@ def put_arguments(item: EmbeddedDocument) -> list[str | bytes | int]:
 
 def decode_stored(document_id: str, reply: Sequence[Any]) -> StoredDocument:
     """From the function ``read``."""
-    version, indexed_at, content, text, ordinals, hashes, texts = reply
+    version, indexed_at, content, text, ordinals, trace, hashes, texts = reply
     chunks = zip(ordinals.decode().split(",") if ordinals else (), hashes, texts, strict=True)
     return StoredDocument(
-        document=decode_document(document_id, version, content, text.decode()),
+        document=decode_document(document_id, version, content, text.decode(), trace.decode()),
         chunks=tuple(
             Chunk(document_id, int(ordinal), chunk_text.decode(), content_hash.decode())
             for ordinal, content_hash, chunk_text in chunks
@@ -132,17 +145,24 @@ class Excerpt:
     for: of many candidates, few become hits."""
 
     def __init__(
-        self, document_id: str, ordinals: str, version: str = "", content: str = "", texts: Sequence[str] = ()
+        self,
+        document_id: str,
+        ordinals: str,
+        version: str = "",
+        content: str = "",
+        trace: str = "",
+        texts: Sequence[str] = (),
     ) -> None:
         self.document_id = document_id
         self.ordinals = ordinals.split(",")
         self.texts = texts
         self._version = version
         self._content = content
+        self._trace = trace
 
     @cached_property
     def document(self) -> Document:
-        return decode_document(self.document_id, self._version, self._content, "")
+        return decode_document(self.document_id, self._version, self._content, "", self._trace)
 
 
 def decode_excerpts(documents: bytes) -> list[Excerpt]:

@@ -5,6 +5,7 @@
 --   TAG:v         vector set of "ID#ORDINAL", with attributes for filters
 --   TAG:d:ID      hash    s state (L live, D deleted, P purged), v version, q seq, i indexed_at, o operation,
 --                         and of a live one: m content, x text, a filter attributes, c ordinals, n chunks,
+--                         r version and trace of its event,
 --                         and of each chunk h<ordinal> hash, t<ordinal> text, e<ordinal> embedding
 --   TAG:feed      stream  "SEQ-0" -> d id, s state, v version, i indexed_at; a document stands once
 --   TAG:age       zset    live documents by updated_at
@@ -102,12 +103,18 @@ local function clear(tag, document, state, version, updated_at, now, operation)
   end
 end
 
--- ARGV: writer previous number now id version updated_at content text attributes,
+-- The trace of the event that brought this version. Software that does not know of it leaves that of another.
+local function trace_of(version, noted)
+  if not noted or string.sub(noted, 1, #version) ~= version then return '' end
+  return string.sub(noted, #version + 1)
+end
+
+-- ARGV: writer previous number now id version updated_at content text attributes trace,
 --       and for each chunk in order of ordinals: ordinal hash text embedding ('' = reuse by hash)
 local function put(keys, args)
   local tag = keys[1]
-  local writer, previous, number, now, id, version, updated_at, content, text, attributes =
-    unpack(args, 1, 10)  -- a long document has more arguments than Lua's stack has room for
+  local writer, previous, number, now, id, version, updated_at, content, text, attributes, trace =
+    unpack(args, 1, 11)  -- a long document has more arguments than Lua's stack has room for
   local operation = writer .. ':' .. number
   writable(tag)
   note(tag, writer, previous, number)
@@ -123,7 +130,7 @@ local function put(keys, args)
     ordinal_of[hash] = ordinal
   end
   local chunks, kept, ordinals = {}, {}, {}
-  for i = 11, #args, 4 do
+  for i = 12, #args, 4 do
     local ordinal, hash, embedding = args[i], args[i + 1], args[i + 3]
     local unchanged = false
     if embedding == '' then
@@ -160,7 +167,7 @@ local function put(keys, args)
   count(tag, document.attributes, -document.chunks)
   count(tag, attributes, #chunks)
   redis.call('HSET', document.key, 'm', content, 'x', text, 'a', attributes,
-    'c', table.concat(ordinals, ','), 'n', #chunks)
+    'c', table.concat(ordinals, ','), 'n', #chunks, 'r', version .. trace)
   append(tag, document, 'L', version, now, operation)
   redis.call('ZADD', tag .. ':age', updated_at, id)
   redis.call('ZREM', tag .. ':deleted', id)
@@ -283,8 +290,8 @@ end
 -- sequence number, in full, and the wanted chunks of the candidates that did not.
 -- ARGV: after limit detail, and for each candidate document: id, ordinals separated by commas
 -- Returns {1} if more than limit changed, else {0, ids that changed, documents as JSON, embeddings of all
--- chunks one behind the other}. A document is [id, ordinals], from detail 1 on with version and content, and
--- from detail 2 on with the chunks' texts too.
+-- chunks one behind the other}. A document is [id, ordinals], from detail 1 on with version, content and trace,
+-- and from detail 2 on with the chunks' texts too.
 local function fetch(keys, args)
   local tag = keys[1]
   if readable(tag) < tonumber(args[1]) then return {1} end  -- a failover lost what the search has seen
@@ -298,8 +305,11 @@ local function fetch(keys, args)
     wanted = wanted or ordinals
     if state ~= 'L' or wanted == '' then return end
     local document = {id, wanted}
-    if detail >= 1 then document[3], document[4] = unpack(redis.call('HMGET', key, 'v', 'm')) end
-    if detail >= 2 then document[5] = chunk_values(key, wanted, 't') end
+    if detail >= 1 then
+      local version, content, noted = unpack(redis.call('HMGET', key, 'v', 'm', 'r'))
+      document[3], document[4], document[5] = version, content, trace_of(version, noted)
+    end
+    if detail >= 2 then document[6] = chunk_values(key, wanted, 't') end
     documents[#documents + 1] = document
     for _, embedding in ipairs(chunk_values(key, wanted, 'e')) do embeddings[#embeddings + 1] = embedding end
   end
@@ -315,10 +325,11 @@ local function fetch(keys, args)
   return {0, changed, #documents > 0 and cjson.encode(documents) or '[]', table.concat(embeddings)}
 end
 
--- ARGV: ids. Returns for each {version, indexed_at, content, text, ordinals, hashes, texts}, or nil
+-- ARGV: ids. Returns for each {version, indexed_at, content, text, ordinals, trace, hashes, texts}, or nil
 local function read(keys, args)
   return of_live(keys[1], args, function(key, ordinals)
-    local document = redis.call('HMGET', key, 'v', 'i', 'm', 'x', 'c')
+    local document = redis.call('HMGET', key, 'v', 'i', 'm', 'x', 'c', 'r')
+    document[6] = trace_of(document[1], document[6])
     document[#document + 1] = chunk_values(key, ordinals, 'h')
     document[#document + 1] = chunk_values(key, ordinals, 't')
     return document

@@ -59,6 +59,7 @@ class _Candidate(NamedTuple):
             updated_at=document.updated_at,
             score=-self.negative_score,
             attributes=document.attributes,
+            ingest_trace_id=document.ingest_trace_id,
         )
 
     def match(self) -> Match:

@@ -65,7 +65,8 @@ def embedded(
     source: str = "wikimedia",
     **attributes: AttributeValue,
 ) -> EmbeddedDocument:
-    """A document with one chunk for each vector (one on axis 0 by default); its text names its revision."""
+    """A document with one chunk for each vector (one on axis 0 by default); its text names its revision, and
+    its trace too, unless that is even: then it has none."""
     vectors = vectors or (axis(0),)
     document = Document(
         document_id=document_id,
@@ -76,6 +77,7 @@ def embedded(
         revision=revision,
         updated_at=at(seconds),
         attributes=attributes,
+        ingest_trace_id=f"{revision % 2**128:032x}" if revision % 2 else None,
     )
     chunks = tuple(
         Chunk(

@@ -221,4 +221,5 @@ def _hit(document: Document, chunk: Chunk, vector: np.ndarray, query: np.ndarray
         updated_at=document.updated_at,
         score=round(score, 6),
         attributes=document.attributes,
+        ingest_trace_id=document.ingest_trace_id,
     )

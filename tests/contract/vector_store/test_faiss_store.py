@@ -75,6 +75,20 @@ def test_another_schema_version_is_refused(file: Path) -> None:
         opened(file)
 
 
+def test_a_file_from_before_there_were_traces_goes_on(file: Path) -> None:
+    with contextlib.closing(opened(file)) as store:
+        store.replace([embedded("old", 1), embedded("changed", 1)])
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("ALTER TABLE documents DROP COLUMN ingest_trace_id")
+        connection.execute("PRAGMA user_version = 2")
+    with contextlib.closing(opened(file)) as store, contextlib.closing(opened(file)) as other:
+        store.replace([embedded("changed", 3)])
+        found = other.get_many(["old", "changed"])
+        assert found["old"].document.ingest_trace_id is None
+        assert found["old"].document.text == "old as of 1"
+        assert found["changed"].document.ingest_trace_id == f"{3:032x}"
+
+
 def assert_one_clear_line(error: BaseException, *words: str) -> None:
     assert "\n" not in str(error)
     for word in words:

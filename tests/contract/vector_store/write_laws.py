@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,24 @@ from tests.contract.vector_store.checks import (
 
 
 class WriteLaws:
+    def test_an_unchanged_text_written_by_a_newer_revision_has_the_newer_trace(
+        self, store: VectorStore
+    ) -> None:
+        store.replace([embedded("a", 1, hashes=["same"])])
+        store.replace([embedded("a", 3, hashes=["same"], vectors=[None])])
+        assert store.get_many(["a"])["a"].document.ingest_trace_id == f"{3:032x}"
+        assert store.search(axis(0), 1)[0].ingest_trace_id == f"{3:032x}"
+        again = embedded("a", 3, hashes=["same"])
+        other = replace(again, document=replace(again.document, ingest_trace_id="f" * 32))
+        assert store.replace([other]) == [DUPLICATE]
+        assert store.get_many(["a"])["a"].document.ingest_trace_id == f"{3:032x}"
+
+    def test_a_revision_without_a_trace_does_not_keep_the_one_before(self, store: VectorStore) -> None:
+        store.replace([embedded("a", 1)])
+        store.replace([embedded("a", 2)])
+        assert store.get_many(["a"])["a"].document.ingest_trace_id is None
+        assert store.search(axis(0), 1)[0].ingest_trace_id is None
+
     def test_a_new_document_is_found(self, store: VectorStore) -> None:
         item = embedded("a", vectors=[axis(0), axis(1)], wiki="enwiki", namespace=0, bot=False)
         assert store.replace([item]) == [APPLIED]
