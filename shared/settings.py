@@ -167,3 +167,58 @@ class LLMSettings(EnvironmentSettings):
 class ObservabilitySettings(EnvironmentSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["json", "text"] = "json"
+
+
+class TracingSettings(EnvironmentSettings):
+    """The names and meanings of the OpenTelemetry specification; times in milliseconds.
+
+    Spans are exported where an endpoint is set. Without one, and with ``sdk_disabled``, there are trace ids
+    in responses, headers and logs, and nothing else."""
+
+    model_config = SettingsConfigDict(env_prefix="OTEL_", env_ignore_empty=True)
+
+    exporter_otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^/]")
+    exporter_otlp_traces_endpoint: str | None = Field(default=None, pattern=r"^https?://[^/]")
+    exporter_otlp_protocol: Literal["http/protobuf"] = "http/protobuf"
+    exporter_otlp_headers: SecretStr | None = None
+    exporter_otlp_timeout: int = Field(default=10_000, ge=1, le=600_000)
+    exporter_otlp_compression: Literal["none", "gzip", "deflate"] = "none"
+    exporter_otlp_certificate: Path | None = None
+    exporter_otlp_client_key: Path | None = None
+    exporter_otlp_client_certificate: Path | None = None
+    traces_exporter: Literal["otlp", "none"] = "otlp"
+    traces_sampler: Literal[
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ] = "parentbased_always_on"
+    traces_sampler_arg: float = Field(default=1.0, ge=0, le=1)
+    service_name: str | None = None
+    resource_attributes: str = Field(default="", pattern=r"^(\s*[^=,\s]+\s*=[^,]*(,|$))*$")
+    sdk_disabled: bool = False
+    bsp_schedule_delay: int = Field(default=5_000, ge=1, le=600_000)
+    bsp_max_queue_size: int = Field(default=2_048, ge=1, le=1_000_000)
+    bsp_max_export_batch_size: int = Field(default=512, ge=1, le=1_000_000, validate_default=True)
+    instrumentation_genai_capture_message_content: bool = False
+    """Put questions, prompts, answers and document texts on spans."""
+
+    @field_validator("bsp_max_export_batch_size")
+    @classmethod
+    def _fits_the_queue(cls, value: int, info: ValidationInfo) -> int:
+        room = info.data.get("bsp_max_queue_size", value)
+        if value > room:
+            raise ValueError(f"must be at most OTEL_BSP_MAX_QUEUE_SIZE={room}")
+        return value
+
+    @property
+    def traces_url(self) -> str | None:
+        """Where spans are posted; ``None``: nowhere."""
+        if self.sdk_disabled or self.traces_exporter == "none":
+            return None
+        if self.exporter_otlp_traces_endpoint:
+            return self.exporter_otlp_traces_endpoint
+        base = self.exporter_otlp_endpoint
+        return f"{base.rstrip('/')}/v1/traces" if base else None

@@ -23,7 +23,7 @@ from shared.errors import (
     SourceUnavailable,
     StoreUnavailable,
 )
-from shared.observability.tracing import current_trace_id
+from shared.observability.trace_context import current_trace_id
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from services.api.answering.time_window import TimeWindow
 from services.api.filters import Filters
 from shared.domain import Citation, Hit, Outcome
 from shared.events import format_time
-from shared.observability.tracing import current_trace_id
+from shared.observability.trace_context import current_trace_id
 
 Timestamp = Annotated[
     datetime,

@@ -9,7 +9,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, Span, SpanKind
 
-from shared.observability.tracing import extract_context
+from shared.observability.trace_context import extract_context
 from shared.ports import Record
 
 _tracer = trace.get_tracer("services.processor")

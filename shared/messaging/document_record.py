@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.events import SCHEMA, DocumentEvent, encode_event
-from shared.observability.tracing import trace_headers
+from shared.observability.trace_context import trace_headers
 from shared.ports import OutgoingRecord
 
 

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.problem import internal_error
 from shared.observability.metrics import ApiMetrics
-from shared.observability.tracing import current_trace_id, extract_context
+from shared.observability.trace_context import current_trace_id, extract_context
 
 log = logging.getLogger("services.api.access")
 

@@ -8,7 +8,7 @@ import pytest
 from opentelemetry import context as active
 
 from shared.observability.log import configure_logging
-from shared.observability.tracing import extract_context
+from shared.observability.trace_context import extract_context
 from shared.settings import ObservabilitySettings
 
 
