@@ -13,8 +13,9 @@ from functools import lru_cache
 from itertools import takewhile
 
 from services.api.answering.hidden_text import deceives, visible
-from services.api.answering.injection_patterns import (
-    ADDRESSES,
+from services.api.answering.injection_addresses import ADDRESSES
+from services.api.answering.injection_rule import any_matches
+from services.api.answering.injection_signs import (
     CODE_WORD,
     ENCODED,
     MILD_ORDERS,
@@ -22,7 +23,6 @@ from services.api.answering.injection_patterns import (
     TEMPLATE_TOKEN,
     TURNS,
     WEAK_SIGNS,
-    any_matches,
 )
 from shared.domain import Hit
 from shared.text import Span, sentence_spans

@@ -1,4 +1,4 @@
-"""How texts talk to a language model instead of about their subject.
+"""Sentences that speak to a language model, or to a browser, instead of about their subject.
 
 Matched against folded text: see ``untrusted``. All of them together must leave real articles alone
 (``python -m bench.injections`` counts).
@@ -6,70 +6,18 @@ Matched against folded text: see ``untrusted``. All of them together must leave 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from services.api.answering.injection_rule import CLAUSE, rules_of
 
 _READER = (
     r"(?:ai|a\.i\.|llms?|language models?|chat ?bots?|(?:ai |virtual |digital )?assistants?|chatgpt|gpt)"
 )
 _READERS = "ai |ai:|ai,|ai.|a.i.|llm|language model|chatbot|chat bot|assistant|gpt"
-_CLAUSE = (
-    r"(?:^|[.:;!?,(\"“'—–-]\s*|\b(?:please|then|instead|just|always|simply|now|and|must|should|will)\s+)"
-)
 _SAY = (
     r"(?:answer|reply|respond|output|print|say|write|repeat|return|state|append|include|insert|prepend"
     r"|begin|start|end|finish|add|tell)"
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """``pattern``, worth trying only where one of ``needs`` occurs: that is found a hundred times as fast."""
-
-    needs: tuple[str, ...]
-    pattern: re.Pattern[str]
-
-    def matches(self, folded: str) -> bool:
-        return any(word in folded for word in self.needs) and self.pattern.search(folded) is not None
-
-
-def _rules(*pairs: tuple[str, str]) -> tuple[Rule, ...]:
-    return tuple(Rule(tuple(needs.split("|")), re.compile(pattern, re.MULTILINE)) for needs, pattern in pairs)
-
-
-def any_matches(rules: Iterable[Rule], folded: str) -> bool:
-    return any(rule.matches(folded) for rule in rules)
-
-
-TEMPLATE_TOKEN = re.compile(r"<\||\|>|<｜|｜>")
-"""Of ChatML, Llama 3, Phi, DeepSeek."""
-
-TURNS = _rules(
-    # Mistral, Llama 2, Gemma, SentencePiece; XML; Alpaca, Vicuna.
-    ("inst]|system_prompt]|_tools]|_calls]", r"\[/?(?:inst|system_prompt|available_tools|tool_calls)\]"),
-    ("sys>", r"<</?sys>>"),
-    ("_of_turn>", r"<(?:start|end)_of_turn>"),
-    ("s>", r"</?s>|<(?:bos|eos|pad|unk)>"),
-    (
-        "<",
-        r"</?(?:system|assistant|user|human|developer|instructions?|prompt|passages?|context|documents?|think"
-        r"|tool_call|tool_response|function_calls?)\b[^>]{0,60}>",
-    ),
-    ("##", r"#{2,}\s*(?:instructions?|system|response|assistant|user|human|input)\b"),
-    (
-        "system|developer|assistant",
-        r"\b(?:begin|start|end)(?:ning)?[ _](?:of[ _])?(?:the[ _])?(?:system|developer|assistant)[ _]"
-        r"(?:prompt|message|turn|instructions?)\b",
-    ),
-    (
-        "system:|assistant:|developer:|human:|user:|system :|assistant :|user :",
-        r"(?:^|[.!?:]\s)\W{0,3}(?:system|assistant|developer|human|user)\s?:\s",
-    ),
-)
-"""Another speaker begins: nothing after it in the text is the source's own."""
-
-_OVERRIDES = _rules(
+_OVERRIDES = rules_of(
     (
         "ignore|disregard|forget|overrid|overrul|bypass|discard|obey|follow",
         r"\b(?:ignore|disregard|forget|override|overrule|bypass|discard|(?:do not|don't|never"
@@ -116,7 +64,7 @@ _OVERRIDES = _rules(
     ("निर्देश", r"निर्देश.{0,20}(?:अनदेखा|नज़रअंदाज़|भूल)"),
 )
 
-_WHO_IS_MEANT = _rules(
+_WHO_IS_MEANT = rules_of(
     (
         _READERS,
         r"\b(?:note|message|attention|instructions?|dear|hey|hello|reminder|notice|warning"
@@ -151,7 +99,7 @@ _WHO_IS_MEANT = _rules(
         r"|pirate|admin)|dan\b"
         r"|the system)",
     ),
-    ("pretend|imagine|assume", rf"{_CLAUSE}(?:pretend|imagine|assume) (?:to be|that you|you are)\b"),
+    ("pretend|imagine|assume", rf"{CLAUSE}(?:pretend|imagine|assume) (?:to be|that you|you are)\b"),
     (
         "you ",
         r"\byou (?:must|should|shall|will|have to|need to|are to|are required to|are instructed to"
@@ -163,10 +111,10 @@ _WHO_IS_MEANT = _rules(
     ),
 )
 
-_WHAT_TO_ANSWER = _rules(
+_WHAT_TO_ANSWER = rules_of(
     (
         "answer|response|reply|summary|sentence|message",
-        rf"{_CLAUSE}(?:write|include|append|begin|start|end|add|insert|use|put|make sure|prefix|prepend"
+        rf"{CLAUSE}(?:write|include|append|begin|start|end|add|insert|use|put|make sure|prefix|prepend"
         rf"|finish)\b"
         r"[^.!?]{0,60}\b(?:the|your|each|every|any|all|this) (?:answer|response|reply|summary|sentence"
         r"|message)s?\b",
@@ -194,7 +142,7 @@ _WHAT_TO_ANSWER = _rules(
         "only|exactly|verbatim|nothing|the following|the word|the phrase|the string|the code|the token"
         "|the secret"
         "|the password|instead|in your|every |each |all |any ",
-        rf"{_CLAUSE}{_SAY}\b[^.!?]{{0,30}}\b(?:exactly|verbatim|only (?:with|the (?:word|code|phrase"
+        rf"{CLAUSE}{_SAY}\b[^.!?]{{0,30}}\b(?:exactly|verbatim|only (?:with|the (?:word|code|phrase"
         rf"|token)|:)"
         r"|nothing (?:else|but)|the (?:following|words?|phrase|string|codes?|token|secret"
         r"|password)\b[^.!?]{0,3}\S"
@@ -203,9 +151,9 @@ _WHAT_TO_ANSWER = _rules(
     ),
     (
         "answer|reply|respond",
-        rf"{_CLAUSE}(?:answer|respond)\b[^.!?)]{{0,40}}\b(?:with|by saying|as follows)\s*\S"
-        rf"|{_CLAUSE}reply (?:with|only|by)\b"
-        rf"|{_CLAUSE}(?:answer|reply|respond)\s?:\s",
+        rf"{CLAUSE}(?:answer|respond)\b[^.!?)]{{0,40}}\b(?:with|by saying|as follows)\s*\S"
+        rf"|{CLAUSE}reply (?:with|only|by)\b"
+        rf"|{CLAUSE}(?:answer|reply|respond)\s?:\s",
     ),
     (
         "answer|response|reply|replies|output",
@@ -238,7 +186,7 @@ _WHAT_TO_ANSWER = _rules(
     ("question:|question :|q:|q :", r"^\W*(?:question|q)\s?:\s"),
 )
 
-_ATTACKS = _rules(
+_ATTACKS = rules_of(
     (
         "prompt|your |api key|developer message",
         r"\b(?:reveal|print|repeat|output|show|leak|send|disclose|display)\b.{0,30}\b(?:system prompt"
@@ -273,7 +221,7 @@ _ATTACKS = _rules(
     ),
 )
 
-_MARKUP = _rules(
+_MARKUP = rules_of(
     ("](", r"\[[^\]]{0,200}\]\(\s*(?:https?:|//|javascript:|data:|www\.)"),
     (
         "<",
@@ -289,42 +237,3 @@ _MARKUP = _rules(
 
 ADDRESSES = _OVERRIDES + _WHO_IS_MEANT + _WHAT_TO_ANSWER + _ATTACKS + _MARKUP
 """A sentence speaks to the model, or to a browser. What follows in its paragraph may be more of it."""
-
-ENCODED = re.compile(
-    r"(?<![\w+/-])(?=[A-Za-z0-9+/]*[0-9])(?=[A-Za-z0-9+/]*[A-Z])(?=[A-Za-z0-9+/]*[a-z])"
-    r"[A-Za-z0-9+]{28,}(?:/[A-Za-z0-9+]{8,})*={0,2}(?![\w+/-])"
-)
-"""A long run of base64; case matters, so not on folded text."""
-
-_ORDER = (
-    "print|output|reply|respond|answer|repeat|reveal|ignore|disregard|forget|pretend|obey|translate"
-    "|summarise|summarize|recite|echo"
-)
-_MILD_ORDER = "say|tell|write|state|mention|include|append|paraphrase|use|call|remember|override"
-_NO_OBJECT = (
-    r"(?!\s*(?:[,;:)/.!?|*=$-]|$)|\s+(?:of|from|to|be|was|is|are|were|by|and|or|in|on|at|as|than|\d)\b)"
-)
-
-ORDERS = _rules((_ORDER, rf"{_CLAUSE}(?:do not |don't |never |always )?(?:{_ORDER})\b{_NO_OBJECT}"))
-"""A bare verb of speech where a clause begins: a text about its subject gives its reader no orders. Names
-of songs and programmes do, so titles may."""
-
-MILD_ORDERS = _rules(
-    (f"{_ORDER}|{_MILD_ORDER}", rf"{_CLAUSE}(?:do not |don't |never |always )?(?:{_ORDER}|{_MILD_ORDER})\b")
-)
-"""Verbs that stand there for other reasons too: an order only together with a ``CODE_WORD``."""
-
-WEAK_SIGNS = re.compile(
-    r"\b(?:you|your|yours|yourself|answers?|response|respond|reply|replies|output|prompt|instructions?"
-    r"|question"
-    r"|the user|users|assistant|obey|comply|instead|must|always|never|password|secret|magic word"
-    r"|code ?word)\b"
-    r"|^\W*(?:say|write|call|use|do|don't|only|just|print|repeat|include|append|begin|start|end|stop"
-    r"|tell|state"
-    r"|mention|refer|claim|pretend|remember|note|make|give|return|send|visit|respond|speak|translate"
-    r"|please)\b"
-)
-"""Ordinary words, which mean something only beside a sentence that speaks to the model."""
-
-CODE_WORD = re.compile(r"\b(?=\w*[A-Z])\w*[A-Z]{2}[\w-]*\d|\b[A-Z]{5,}\b|\b[A-Z]+(?:[_-][A-Z0-9]+)+\b")
-"""What such a sentence wants to see repeated."""
