@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -62,14 +61,16 @@ class Retriever:
         tuning: Tuning,
         clock: Clock,
         reranking: Reranking | None = None,
+        at_once: int = 1,
     ) -> None:
+        """``at_once``: questions that are looked up at the same time; the others wait."""
         self._store = store
         self._index = index
         self._follower = follower
         self._tuning = tuning
         self._clock = clock
         self._reranking = reranking
-        self._lanes = Lanes(os.cpu_count() or 1)
+        self._lanes = Lanes(at_once)
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="lexical-search")
 
     def catch_up(self) -> bool:
@@ -201,6 +202,8 @@ class Retriever:
 
     def _with_prior(self, hits: Sequence[Hit], prior: RecencyPrior) -> list[Hit]:
         """Best first; equal ones in the order that they have."""
+        if not prior.weight:
+            return list(hits)
         now = self._clock.now()
         weighed = [replace(hit, score=prior.apply(hit.score, hit.updated_at, now)) for hit in hits]
         return sorted(weighed, key=lambda hit: -hit.score)
