@@ -20,6 +20,7 @@ from shared.domain import (
     Prompt,
     SearchFilter,
     StoredDocument,
+    StoreFootprint,
     StoreStats,
     TokenUsage,
     Version,
@@ -134,6 +135,10 @@ class VectorStore(Protocol):
 
     def stats(self) -> StoreStats:
         """Counts of live documents, chunks and tombstones, and the newest times."""
+
+    def footprint(self) -> StoreFootprint:
+        """What the store takes of the memory or the disk that it lies in; more than the live documents
+        where space is not given back at once. Others may use the same server or disk."""
 
     def purge(self, max_age: timedelta | None, max_chunks: int | None) -> int:
         """Remove live documents, oldest ``updated_at`` first, until none is older than ``max_age`` and

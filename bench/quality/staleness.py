@@ -118,7 +118,7 @@ def main() -> None:
         wait_until_idle(stack)
         result = measure(stack, arguments.updates, random.Random(arguments.seed))
         lookups = {
-            outcome: stack.metric("api", f'rag_answer_cache_lookups_total{{result="{outcome}"}}')
+            outcome: stack.metric("api", f'rag_cache_requests_total{{result="{outcome}"}}')
             for outcome in ("hit", "miss", "invalidated")
         }
     print(f"event sent -> found by /v1/search      {spread(result.found, 's')}")

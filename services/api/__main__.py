@@ -34,7 +34,9 @@ from shared.lifecycle import Lifecycle, run_service
 from shared.llm.factory import serve_llm
 from shared.messaging.factory import build_producer, ensure_topics
 from shared.observability.log import configure_logging
-from shared.observability.metrics import ApiMetrics, LLMMetrics
+from shared.observability.measured_embedder import MeasuredEmbedder
+from shared.observability.measured_store import MeasuredStore
+from shared.observability.metrics import ApiMetrics
 from shared.observability.tracing import configure_tracing
 from shared.reranker.factory import build_reranker
 from shared.resilience.backoff import Backoff
@@ -78,9 +80,12 @@ def main(lifecycle: Lifecycle) -> None:
 
     registry = CollectorRegistry()
     metrics = ApiMetrics(registry)
-    embedder = MicroBatchingEmbedder(build_embedder(embedding), on_batch=metrics.embedding_batch_size.observe)
+    embedder = MicroBatchingEmbedder(
+        MeasuredEmbedder(build_embedder(embedding), metrics.llm.operations, embedding.kind),
+        on_batch=metrics.embedding_batch_size.observe,
+    )
     reranker = build_reranker(rereading)
-    llm = serve_llm(generation, LLMMetrics(registry), clock, lifecycle.fail)
+    llm = serve_llm(generation, metrics.llm, clock, lifecycle.fail)
     lifecycle.on_close("llm", llm.close)
     store = StoreToCome()
     lifecycle.on_close("vector store", store.close)
@@ -173,7 +178,7 @@ def main(lifecycle: Lifecycle) -> None:
         lambda: open_vector_store(storage, embedder_name=embedder.name, dimension=embedder.dimension),
     )
     if opened is not None:
-        store.arrive(opened)
+        store.arrive(MeasuredStore(opened, metrics.store, storage.vector_store))
         follower.start()
         server.serve(lifecycle)
 

@@ -12,7 +12,6 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from services.api.chat.errors import DESCRIBED_ERRORS
 from services.api.dependencies import Dependencies
 from services.api.error_handlers import add_error_handlers
-from services.api.index_metrics import IndexMetrics
 from services.api.middleware.authentication import AuthenticationMiddleware
 from services.api.middleware.body_limit import BodyLimitMiddleware
 from services.api.middleware.request_context import RequestContextMiddleware
@@ -23,7 +22,7 @@ from services.api.routes.web import web_router
 
 
 def create_app(dependencies: Dependencies) -> FastAPI:
-    """Everything over HTTP. Registers the store's gauges, so one registry serves one application."""
+    """Everything over HTTP."""
     app = FastAPI(
         title="live-rag",
         description="Questions about what is happening now: grounded, cited, dated answers.",
@@ -36,7 +35,6 @@ def create_app(dependencies: Dependencies) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.dependencies = dependencies
-    dependencies.registry.register(IndexMetrics(dependencies.store))
     add_error_handlers(app)
     # For the documentation; AuthenticationMiddleware is what checks keys.
     schemes = [

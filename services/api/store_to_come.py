@@ -12,6 +12,7 @@ from shared.domain import (
     Match,
     SearchFilter,
     StoredDocument,
+    StoreFootprint,
     StoreStats,
     Version,
     WriteOutcome,
@@ -62,6 +63,9 @@ class StoreToCome:
 
     def stats(self) -> StoreStats:
         return self._opened().stats()
+
+    def footprint(self) -> StoreFootprint:
+        return self._opened().footprint()
 
     def purge(self, max_age: timedelta | None, max_chunks: int | None) -> int:
         return self._opened().purge(max_age, max_chunks)

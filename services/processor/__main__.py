@@ -29,6 +29,8 @@ from shared.messaging.dead_letter import DeadLetterQueue
 from shared.messaging.factory import build_consumer, build_producer, ensure_topics
 from shared.observability.health_server import HealthServer
 from shared.observability.log import configure_logging
+from shared.observability.measured_embedder import MeasuredEmbedder
+from shared.observability.measured_store import MeasuredStore
 from shared.observability.metrics import ProcessorMetrics
 from shared.observability.tracing import configure_tracing
 from shared.ports import VectorStore
@@ -71,14 +73,15 @@ def main(lifecycle: Lifecycle) -> None:
     health.start()
     lifecycle.on_close("health server", health.close)
 
-    embedder = build_embedder(embedder_settings)
+    embedder = MeasuredEmbedder(build_embedder(embedder_settings), metrics.models, embedder_settings.kind)
     chunker = build_chunker(settings, embedder)
-    store = startup.wait_for(
+    opened = startup.wait_for(
         "the vector store",
         lambda: open_vector_store(store_settings, embedder_name=embedder.name, dimension=embedder.dimension),
     )
-    if store is None:
+    if opened is None:
         return
+    store = MeasuredStore(opened, metrics.store, store_settings.vector_store)
     lifecycle.on_close("vector store", store.close)
     startup.wait_for("the broker", lambda: ensure_topics(kafka, _TOPICS_TIMEOUT))
     if lifecycle.stop.is_set():
@@ -86,7 +89,7 @@ def main(lifecycle: Lifecycle) -> None:
 
     producer = build_producer(kafka, "processor-dlq")
     lifecycle.on_close("kafka producer", producer.close)
-    consumer = build_consumer(kafka, "processor")
+    consumer = build_consumer(kafka, "processor", metrics.consumer)
     lifecycle.on_close("kafka consumer", consumer.close)
     retention = _build_retention(settings, store, metrics)
     lifecycle.on_close("retention", retention.close)
@@ -104,7 +107,7 @@ def main(lifecycle: Lifecycle) -> None:
         PipelinePolicy(settings.batch_max_records, settings.batch_max_tokens, settings.max_event_bytes),
     )
     ledger = Ledger()
-    committer = Committer(consumer, store, ledger, clock, _COMMIT_SECONDS)
+    committer = Committer(consumer, store, ledger, metrics, clock, _COMMIT_SECONDS)
     monitor = Monitor(consumer, store, metrics, clock, lambda: loop.is_blocked)
     loop = Loop(
         consumer,

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from services.processor.offsets import Ledger
 from shared.errors import BrokerUnavailable, RetryableError, WritesLost
+from shared.observability.metrics import ProcessorMetrics
 from shared.ports import Clock, Consumer, TopicPartition, VectorStore
 
 log = logging.getLogger(__name__)
@@ -21,11 +22,18 @@ class Committer:
     """
 
     def __init__(
-        self, consumer: Consumer, store: VectorStore, ledger: Ledger, clock: Clock, interval: float
+        self,
+        consumer: Consumer,
+        store: VectorStore,
+        ledger: Ledger,
+        metrics: ProcessorMetrics,
+        clock: Clock,
+        interval: float,
     ) -> None:
         self._consumer = consumer
         self._store = store
         self._ledger = ledger
+        self._duration = metrics.client.operation_duration.labels("commit")
         self._clock = clock
         self._interval = interval
         self._next_flush = clock.monotonic() + interval
@@ -99,7 +107,9 @@ class Committer:
             flushed.result()
             self._failed = False
             if offsets:
+                start = time.monotonic()
                 self._consumer.commit(offsets)
+                self._duration.observe(time.monotonic() - start)
                 self._ledger.committed(offsets)
         except WritesLost:
             raise

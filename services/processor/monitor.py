@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from shared.errors import StoreUnavailable
 from shared.observability.metrics import ProcessorMetrics
+from shared.observability.store_gauges import refresh_store_gauges
 from shared.ports import Clock, Consumer, TopicPartition, VectorStore
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Monitor:
         self._next_lag = self._next_store = clock.monotonic()
         self._partitions: frozenset[TopicPartition] = frozenset()
         self._store_obstacle: str | None = "starting"
+        metrics.blocked.set_function(lambda: float(is_blocked()))
 
     def obstacle(self) -> str | None:
         """Why it is not ready; ``None``: partitions are assigned, the store can be used, and records are
@@ -57,18 +59,17 @@ class Monitor:
     def _report_lag(self) -> None:
         lags = self._consumer.lag()
         for partition in self._partitions - lags.keys():
-            self._metrics.lag.remove(partition.topic, str(partition.partition))
+            self._metrics.lag.set(None, partition.topic, str(partition.partition))
         for partition, lag in lags.items():
-            self._metrics.lag.labels(partition.topic, str(partition.partition)).set(lag)
+            self._metrics.lag.set(lag, partition.topic, str(partition.partition))
         self._partitions = frozenset(lags)
+        self._metrics.partitions.set(len(lags))
 
     def _report_store(self) -> None:
         try:
-            stats = self._store.stats()
+            refresh_store_gauges(self._store, self._metrics.store)
         except StoreUnavailable as error:
             self._store_obstacle = "the vector store is away"
             log.warning("the store is away", extra={"error": str(error)})
             return
         self._store_obstacle = None
-        self._metrics.index_documents.set(stats.documents)
-        self._metrics.index_chunks.set(stats.chunks)

@@ -24,6 +24,7 @@ from services.processor.work import Poison, Ticket, Work
 from services.processor.writer import Writer
 from shared.domain import WriteOutcome
 from shared.errors import RetryableError, WritesLost
+from shared.observability.exemplars import exemplar
 from shared.observability.metrics import ProcessorMetrics
 from shared.ports import Clock, TopicPartition
 from shared.resilience.backoff import Backoff
@@ -240,7 +241,8 @@ class Pipeline:
                 self._changed.notify_all()
             with trace.use_span(batch.span, end_on_exit=True):
                 if self._persist("write", partial(self._writer.write, batch), batch.tickets()):
-                    self._metrics.batch_duration.observe(self._clock.monotonic() - batch.started)
+                    seconds = self._clock.monotonic() - batch.started
+                    self._metrics.batch_duration.observe(seconds, exemplar())
             with self._changed:
                 self._writing = None
                 self._changed.notify_all()

@@ -10,7 +10,8 @@ from services.processor.burial import Burial
 from services.processor.encoder import Encoder
 from services.processor.work import Work
 from shared.domain import WriteOutcome
-from shared.observability.metrics import INGEST_RESULTS, ProcessorMetrics
+from shared.observability.exemplars import exemplar_of
+from shared.observability.metrics import INGEST_RESULTS, SOURCES, ProcessorMetrics, known_source
 from shared.ports import Clock, VectorStore
 
 
@@ -23,6 +24,7 @@ class Writer:
         self._burial = burial
         self._metrics = metrics
         self._clock = clock
+        self._freshness = {source: metrics.freshness.labels(source) for source in SOURCES}
         self._results = {result: metrics.documents.labels(result) for result in INGEST_RESULTS}
 
     def write(self, batch: Batch) -> None:
@@ -62,8 +64,10 @@ class Writer:
                 results[outcome] += 1
                 continue
             results["deleted" if work.is_delete else "indexed"] += 1
-            self._metrics.freshness.observe(max(0.0, (now - work.event.occurred_at).total_seconds()))
-            self._metrics.last_indexed.set(now.timestamp())
+            source = known_source(work.event.document.source)
+            age = (now - work.event.occurred_at).total_seconds()
+            self._freshness[source].observe(max(0.0, age), exemplar_of(work.ticket.record.headers))
+            self._metrics.last_indexed.set(now.timestamp(), source)
         for result, number in results.items():
             self._results[result].inc(number)
 

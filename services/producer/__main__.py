@@ -46,6 +46,8 @@ def main(lifecycle: Lifecycle) -> None:
     backoff = Backoff(0.5, 15.0, random.Random())  # noqa: S311 - jitter
     startup = Startup(lifecycle.stop, backoff, clock, heartbeat.beat)
     current: list[Parts] = []
+    metrics.connected.set_function(lambda: float(bool(current) and current[0].stream.connected))
+    metrics.outstanding.set_function(lambda: float(current[0].tracker.outstanding if current else 0))
 
     def obstacle() -> str | None:
         if startup.waiting_for:

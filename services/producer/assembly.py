@@ -95,7 +95,7 @@ def assemble(environment: Environment, start: Position) -> Parts:
         min(MAX_EVENT_BYTES, line_bytes - _LINE_OVERHEAD),
         halt,
     )
-    watch = LossWatch(environment.memory, environment.ends.read, _LOSS_WATCH_SECONDS, halt)
+    watch = LossWatch(environment.memory, environment.ends.read, _LOSS_WATCH_SECONDS, halt, metrics.broker)
     return Parts(stream, tracker, sender, workers, pool, reader, watch, halt, abandon)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from shared.errors import BrokerUnavailable
 from shared.messaging.broker_memory import BrokerMemory
+from shared.observability.metrics import BrokerMetrics
 
 
 class LossWatch:
@@ -21,11 +22,13 @@ class LossWatch:
         ends: Callable[[], Mapping[int, int]],
         seconds: float,
         halt: threading.Event,
+        metrics: BrokerMetrics,
     ) -> None:
         self.memory = memory
         self._ends = ends
         self._seconds = seconds
         self._halt = halt
+        self._metrics = metrics
 
     def run(self) -> None:
         """Until ``halt``. A broker that does not answer has lost nothing, as far as is known."""
@@ -34,5 +37,7 @@ class LossWatch:
             try:
                 ends = self._ends()
             except BrokerUnavailable:
+                self._metrics.up.set(0)
                 continue
+            self._metrics.up.set(1)
             answered(ends)

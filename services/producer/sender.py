@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind
@@ -37,6 +38,7 @@ class Sender:
         self._topic = topic
         self._origin = origin
         self._metrics = metrics
+        self._duration = metrics.client.operation_duration.labels("send")
         self._failure: Exception | None = None
 
     @property
@@ -82,6 +84,8 @@ class Sender:
         ticket.done()
 
     def _sent(self, raw: bytes, ticket: Ticket) -> DeliveryCallback:
+        start = time.perf_counter()
+
         def delivered(error: Exception | None) -> None:
             if isinstance(error, InvalidEvent):  # the topic's own limit may be lower than ours
                 self._try_to_dead_letter(raw, error, ticket)
@@ -89,6 +93,7 @@ class Sender:
                 self._failure = self._failure or error
             else:
                 self._metrics.sent.inc()
+                self._duration.observe(time.perf_counter() - start)
                 ticket.done()
 
         return delivered

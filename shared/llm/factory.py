@@ -10,6 +10,7 @@ from shared.errors import ConfigurationError
 from shared.llm.extractive import ExtractiveLLM
 from shared.llm.guarded import GuardedLLM, Limits
 from shared.llm.loading import DeferredLLM, LoadableLLM
+from shared.llm.measuring import MeasuredLLM
 from shared.observability.metrics import LLMMetrics
 from shared.ports import LLM, Clock
 from shared.settings import LLMSettings
@@ -49,8 +50,11 @@ def serve_llm(
     :raises ConfigurationError: the settings contradict each other.
     """
     if settings.kind == "extractive":
-        return ExtractiveLLM()
+        extractive = ExtractiveLLM()
+        metrics.initialise(settings.kind, extractive.name)
+        return MeasuredLLM(extractive, metrics, clock)
     llm = GuardedLLM(_not_yet_loaded(settings), _limits(settings), metrics, clock, on_failure)
+    metrics.initialise(settings.kind, llm.name)
     llm.start()
     return llm
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import random
-from collections.abc import Callable, Generator, Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -16,13 +17,13 @@ from tenacity.nap import sleep_using_event
 from shared.domain import Prompt, TokenUsage
 from shared.errors import LLMBusy, LLMLoading, LLMRefused, LLMUnavailable
 from shared.llm.loading import BackgroundLoading, LoadableLLM
+from shared.llm.measuring import Deltas, measured
 from shared.observability.metrics import LLM_STATES, LLMMetrics
 from shared.ports import Clock
 from shared.resilience.bulkhead import Bulkhead, BulkheadFull
 from shared.resilience.circuit_breaker import CircuitBreaker, CircuitOpen, Permit
 
 Result = TypeVar("Result")
-Deltas = Generator[str, None, TokenUsage | None]
 
 _JITTER_SECONDS = 0.2
 _LOADING = "loading"
@@ -63,10 +64,10 @@ class GuardedLLM:
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
-        self._loading = BackgroundLoading(llm.load, clock, on_failure)
+        self._loading = BackgroundLoading(self._load, clock, on_failure)
         self._breaker = CircuitBreaker(limits.breaker_failures, limits.breaker_seconds, clock)
         self._bulkhead = Bulkhead(limits.max_concurrent, limits.max_queue, limits.queue_seconds)
-        metrics.active.set_function(lambda: self._bulkhead.active)
+        metrics.in_flight.set_function(lambda: self._bulkhead.active)
         metrics.waiting.set_function(lambda: self._bulkhead.waiting)
         for state in LLM_STATES:
             metrics.state.labels(state).set_function(functools.partial(self._is_in, state))
@@ -97,11 +98,8 @@ class GuardedLLM:
         started = self._clock.monotonic()
         self._require_hope()
         with self._slot(), self._judged(self._enter()) as permit:
-            usage = yield from self._bounded(prompt, started)
+            usage = yield from measured(self._bounded(prompt), self._metrics, self._clock, started)
             permit.succeeded()
-        if usage is not None:
-            self._metrics.tokens.labels("input").inc(usage.input_tokens)
-            self._metrics.tokens.labels("output").inc(usage.output_tokens)
         return usage
 
     def close(self) -> None:
@@ -109,14 +107,17 @@ class GuardedLLM:
         self._llm.close()
         self._loading.close()
 
-    def _bounded(self, prompt: Prompt, started: float) -> Deltas:
+    def _load(self, stop: threading.Event) -> None:
+        began = self._clock.monotonic()
+        self._llm.load(stop)
+        self._metrics.load_duration.observe(self._clock.monotonic() - began)
+
+    def _bounded(self, prompt: Prompt) -> Deltas:
         """The time that the reader takes between two pieces is not the model's."""
         limit = left = self._limits.timeout_seconds
         asked = self._clock.monotonic()
         step, deltas = self._retrying(lambda: _begin(self._llm.stream(prompt)))
         with closing(deltas):
-            if not step.ended:
-                self._metrics.first_token.observe(self._clock.monotonic() - started)
             while not step.ended:
                 left -= self._clock.monotonic() - asked
                 if left < 0:

@@ -11,6 +11,7 @@ from shared.messaging.broker_memory import BrokerMemory
 from shared.messaging.client_config import HEADER_HEADROOM, client_config, describe
 from shared.messaging.kafka_consumer import KafkaConsumer, consumer_config, is_cooperative
 from shared.messaging.kafka_producer import KafkaProducer, producer_config
+from shared.observability.metrics import ConsumerMetrics
 from shared.ports import Consumer
 from shared.settings import KafkaSettings
 
@@ -28,10 +29,15 @@ def build_producer(
     return KafkaProducer(producer_config(settings, client_id), settings.max_message_bytes, memory)
 
 
-def build_consumer(settings: KafkaSettings, client_id: str) -> Consumer:
+def build_consumer(
+    settings: KafkaSettings, client_id: str, metrics: ConsumerMetrics | None = None
+) -> Consumer:
     """A member of ``KAFKA_GROUP_ID`` that reads ``KAFKA_TOPIC``."""
     return KafkaConsumer(
-        consumer_config(settings, client_id), [settings.topic], cooperative=is_cooperative(settings)
+        consumer_config(settings, client_id),
+        [settings.topic],
+        cooperative=is_cooperative(settings),
+        metrics=metrics,
     )
 
 

@@ -11,7 +11,9 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaE
 
 from shared.errors import BrokerUnavailable, ConfigurationError
 from shared.messaging.client_config import HEADER_HEADROOM, client_config, describe
+from shared.messaging.connection_watch import connection_watch
 from shared.messaging.kafka_record import record_from
+from shared.observability.metrics import ConsumerMetrics
 from shared.ports import Record, RevokeCallback, TopicPartition
 from shared.settings import KafkaSettings
 
@@ -61,8 +63,17 @@ class KafkaConsumer:
     can leave it without records for ever. A record that arrives while paused is held back.
     """
 
-    def __init__(self, config: Mapping[str, Any], topics: Iterable[str], *, cooperative: bool) -> None:
-        self._client = confluent_kafka.Consumer(dict(config))
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        topics: Iterable[str],
+        *,
+        cooperative: bool,
+        metrics: ConsumerMetrics | None = None,
+    ) -> None:
+        self._metrics = metrics
+        watched = {} if metrics is None else connection_watch(metrics.broker)
+        self._client = confluent_kafka.Consumer({**config, **watched})
         self._cooperative = cooperative
         self._paused = False
         self._paused_partitions: set[TopicPartition] = set()
@@ -171,6 +182,7 @@ class KafkaConsumer:
         else:
             self._client.assign(partitions)
         self._remember_starts(partitions)
+        self._count("assigned")
         log.info("partitions assigned", extra={"partitions": sorted(p.partition for p in partitions)})
 
     def _remember_starts(self, partitions: list[confluent_kafka.TopicPartition]) -> None:
@@ -193,6 +205,7 @@ class KafkaConsumer:
         if self._revoke_callback is not None and revoked:
             self._revoke_callback(revoked)
         self._give_up(partitions)
+        self._count("revoked")
         log.info("partitions revoked", extra={"partitions": sorted(p.partition for p in revoked)})
 
     def _on_lost(
@@ -201,7 +214,12 @@ class KafkaConsumer:
         self._give_up(partitions)
         if self._lost_callback is not None and partitions:
             self._lost_callback(_port(partitions))
+        self._count("lost")
         log.warning("partitions lost", extra={"partitions": sorted(p.partition for p in partitions)})
+
+    def _count(self, event: str) -> None:
+        if self._metrics is not None:
+            self._metrics.rebalances.labels(event).inc()
 
     def _give_up(self, partitions: list[confluent_kafka.TopicPartition]) -> None:
         gone = _port(partitions)

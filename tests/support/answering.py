@@ -37,7 +37,7 @@ class AnsweringBench:
     board: WatchBoard
 
     def lookups(self, result: str) -> float:
-        return self.registry.get_sample_value("rag_answer_cache_lookups_total", {"result": result}) or 0.0
+        return self.registry.get_sample_value("rag_cache_requests_total", {"result": result}) or 0.0
 
 
 @contextmanager

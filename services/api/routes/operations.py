@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
@@ -11,6 +12,8 @@ from prometheus_client.exposition import choose_encoder
 from starlette.responses import JSONResponse, Response
 
 from services.api.dependencies import Deps
+from shared.errors import StoreUnavailable
+from shared.observability.store_gauges import refresh_store_gauges
 
 _PROBE_THREADS = 2
 
@@ -38,6 +41,12 @@ def operations_router() -> APIRouter:
     @router.get("/metrics", include_in_schema=False)
     async def metrics(request: Request, deps: Deps) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(await run(encode, deps.registry), media_type=content_type)
+
+        def expose() -> bytes:
+            with contextlib.suppress(StoreUnavailable):  # which is a metric, too
+                refresh_store_gauges(deps.store, deps.metrics.store)
+            return encode(deps.registry)
+
+        return Response(await run(expose), headers={"Content-Type": content_type})
 
     return router

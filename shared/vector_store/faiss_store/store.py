@@ -16,6 +16,7 @@ from shared.domain import (
     Match,
     SearchFilter,
     StoredDocument,
+    StoreFootprint,
     StoreStats,
     Version,
     WriteOutcome,
@@ -27,6 +28,7 @@ from shared.ports import Clock, EmbeddedDocument
 from shared.vector_store import laws
 from shared.vector_store.faiss_store import reads, retention, writes
 from shared.vector_store.faiss_store.database import ConnectionsClosed, usable_path
+from shared.vector_store.faiss_store.footprint import footprint_of
 from shared.vector_store.faiss_store.generation import Generation, open_current
 from shared.vector_store.faiss_store.plan import AUTO, FLAT_UP_TO, IndexPlan
 from shared.vector_store.faiss_store.ranking import Ranking
@@ -162,6 +164,13 @@ class FaissStore:
         def read(generation: Generation) -> StoreStats:
             with generation.read() as connection:
                 return reads.store_stats(connection, truncate_to_milliseconds(self._clock.now()))
+
+        return self._on_current(read)
+
+    def footprint(self) -> StoreFootprint:
+        def read(generation: Generation) -> StoreFootprint:
+            with generation.read():
+                return footprint_of(generation.file)
 
         return self._on_current(read)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from shared.domain import StoredDocument, StoreStats, from_epoch_milliseconds
+from shared.domain import StoredDocument, StoreFootprint, StoreStats, from_epoch_milliseconds
 from shared.vector_store.redis_store.codec import decode_embeddings, decode_stored
 from shared.vector_store.redis_store.library import ask
 from shared.vector_store.redis_store.shards import Shards
@@ -72,3 +72,18 @@ def store_stats(shards: Shards, now: datetime) -> StoreStats:
         as_of=min(from_epoch_milliseconds(max(newest)), now) if newest else None,
         last_indexed_at=from_epoch_milliseconds(max(indexed)) if indexed else None,
     )
+
+
+def footprint(shards: Shards) -> StoreFootprint:
+    """Of the masters that hold a shard, whatever else they hold. Without a limit on one there is none."""
+    replies = shards.servers.run({tag: [("INFO", "server", "memory")] for tag in shards.tags})
+    servers = {info["run_id"]: info for (text,) in replies.values() for info in [_fields(text)]}
+    limits = [int(info["maxmemory"]) for info in servers.values()]
+    return StoreFootprint(
+        used_bytes=sum(int(info["used_memory"]) for info in servers.values()),
+        limit_bytes=sum(limits) if all(limits) else None,
+    )
+
+
+def _fields(info: bytes) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in info.decode("utf-8", "replace").splitlines() if ":" in line)

@@ -14,6 +14,7 @@ from shared.domain import (
     Match,
     SearchFilter,
     StoredDocument,
+    StoreFootprint,
     StoreStats,
     Version,
     WriteOutcome,
@@ -132,6 +133,9 @@ class RedisStore:
 
     def stats(self) -> StoreStats:
         return self._on_current(lambda shards: reads.store_stats(shards, self._now()))
+
+    def footprint(self) -> StoreFootprint:
+        return self._on_current(reads.footprint)
 
     def purge(self, max_age: timedelta | None, max_chunks: int | None) -> int:
         now = self._now_ms()

@@ -45,6 +45,13 @@ class InspectionLaws:
         store.replace([embedded("a", seconds=0), embedded("future", seconds=10_000_000)])
         assert store.stats().as_of == clock.now()
 
+    def test_the_footprint_grows_with_what_is_stored(self, store: VectorStore) -> None:
+        before = store.footprint()
+        store.replace([embedded(f"d{i}", 1, vectors=[axis(0)] * 20) for i in range(300)])
+        after = store.footprint()
+        assert before.used_bytes < after.used_bytes
+        assert after.limit_bytes is None or after.used_bytes <= after.limit_bytes
+
 
 class LifeLaws:
     def test_close_is_idempotent(self, store: VectorStore) -> None:
@@ -67,6 +74,7 @@ class LifeLaws:
             lambda: store.expire_tombstones(timedelta(0)),
             store.flush,
             store.stats,
+            store.footprint,
         ):
             with pytest.raises(StoreUnavailable, match="closed"):
                 call()

@@ -92,7 +92,7 @@ def test_metrics_are_prometheus_text_with_the_index_gauges(api: Api) -> None:
     samples = dict(line.rsplit(" ", 1) for line in response.text.splitlines() if not line.startswith("#"))
     assert float(samples["rag_index_documents"]) == 1
     assert float(samples["rag_index_chunks"]) == 2
-    assert float(samples["rag_last_indexed_timestamp_seconds"]) == NOW.timestamp()
+    assert float(samples["rag_index_last_write_timestamp_seconds"]) == NOW.timestamp()
     assert float(samples['rag_requests_total{outcome="answered"}']) == 0
 
 

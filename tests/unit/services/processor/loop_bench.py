@@ -121,7 +121,7 @@ class Bench:
             consumer,
             pipeline,
             ledger,
-            Committer(consumer, self.store, ledger, self.commit_clock, self.commit_interval),
+            Committer(consumer, self.store, ledger, self.metrics, self.commit_clock, self.commit_interval),
             self.metrics,
             self.heartbeat,
             clock,

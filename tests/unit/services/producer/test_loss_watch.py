@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
+from prometheus_client import CollectorRegistry
+
 from services.producer.loss_watch import LossWatch
 from shared.errors import BrokerUnavailable
 from shared.messaging.broker_memory import BrokerMemory
+from shared.observability.metrics import BrokerMetrics
 
 AWAY = None
 
@@ -27,7 +30,7 @@ def loss_after(*answers: Mapping[int, int] | None) -> str | None:
             raise BrokerUnavailable("away")
         return answer
 
-    LossWatch(memory, ends, 0.0, halt).run()
+    LossWatch(memory, ends, 0.0, halt, BrokerMetrics(CollectorRegistry())).run()
     assert left == []
     return memory.loss
 
