@@ -91,8 +91,8 @@ def run_script(
 
 
 @contextlib.contextmanager
-def started_stack(data_dir: Path, **settings: str) -> Iterator[RunningStack]:
-    """Start with ``start.sh``, stop with ``stop.sh``."""
+def started_stack(data_dir: Path, *options: str, **settings: str) -> Iterator[RunningStack]:
+    """Start with ``start.sh`` and its ``options``, stop with ``stop.sh``."""
     environment = {
         **os.environ,
         "DATA_DIR": str(data_dir),
@@ -101,10 +101,11 @@ def started_stack(data_dir: Path, **settings: str) -> Iterator[RunningStack]:
         "PRODUCER_METRICS_PORT": str(free_port()),
         "PROCESSOR_METRICS_PORT": str(free_port()),
         "REPLAY_PORT": str(free_port()),
+        "PROMETHEUS_PORT": str(free_port()),
         "SOURCE": "replay",
         **settings,
     }
-    started = run_script("start.sh", "--local", environment=environment, timeout=600)
+    started = run_script("start.sh", "--local", *options, environment=environment, timeout=600)
     assert started.returncode == 0, started.stdout
     try:
         facts = json.loads((data_dir / "run" / "stack.json").read_text())

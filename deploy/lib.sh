@@ -114,12 +114,32 @@ install_extra() {
   printf 'Installed in %s s.\n' "$((SECONDS - begun))"
 }
 
+# Prometheus and promtool for the tests, where apt has them, and only in .venv: nothing is installed, no service
+# started. Without them their tests skip and say so.
+fetch_prometheus() {
+  local folder="$VENV/prometheus" package
+  if command -v promtool >/dev/null 2>&1 || [ -x "$folder/usr/bin/promtool" ]; then
+    return 0
+  fi
+  command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 || return 0
+  printf "Fetching Debian's prometheus into .venv, for the tests.\n"
+  package=$(mktemp -d)
+  # A new machine has no package lists yet, and only root may fetch them.
+  (cd "$package" && { apt-get -q download prometheus || { apt-get -q update && apt-get -q download prometheus; }; } &&
+    dpkg-deb -x ./*.deb files && rm -rf "$folder" && mv files "$folder") >"$VENV/prometheus.log" 2>&1 ||
+    printf '  failed, so its tests will be skipped; why is in .venv/prometheus.log\n'
+  rm -rf "$package"
+}
+
 # ensure_installed local|dev: local with what the settings choose beyond the defaults; dev has everything.
 ensure_installed() {
   local extra chosen
   create_venv
   is_installed "$1" || install_extra "$1"
-  [ "$1" != dev ] || return 0
+  if [ "$1" = dev ]; then
+    fetch_prometheus
+    return 0
+  fi
   chosen=$("$(venv_python)" -m deploy.extras) || fail "cannot read the settings"
   for extra in $chosen; do
     is_installed "$extra" || install_extra "$extra"

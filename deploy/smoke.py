@@ -23,6 +23,7 @@ from shared.settings import load_settings
 
 _VISIBLE_WITHIN = 10.0
 _CAUGHT_UP_WITHIN = 60.0
+_SCRAPED_WITHIN = 30.0
 _SMALL_LAG = 20
 _POLL = 0.05
 
@@ -37,6 +38,7 @@ class SmokeTest:
     def __init__(self, facts: dict[str, Any], key: str) -> None:
         self._facts = facts
         self._http = httpx.Client(base_url=facts["urls"]["api"], trust_env=False, timeout=60)
+        self._prometheus: str | None = facts["urls"].get("prometheus")
         self._authorization = {"Authorization": f"Bearer {key}"}
         nonce = secrets.token_hex(4)
         self._document_id = f"smoke:{nonce}"
@@ -58,6 +60,7 @@ class SmokeTest:
             ("it can be deleted", self._deletes_document),
             ("the unknown is not answered", self._abstains),
             *((f"{name} has metrics", self._metrics(url)) for name, url in self._facts["metrics"].items()),
+            *([("Prometheus reaches every service", self._is_scraped)] if self._prometheus else []),
         ]
         with self._http:
             failed = sum(not _passes(name, check) for name, check in checks)
@@ -84,6 +87,17 @@ class SmokeTest:
             return f"{len(own)} of ours"
 
         return check
+
+    def _is_scraped(self) -> str:
+        """A Prometheus that has just started has yet to look."""
+
+        def unseen() -> list[str]:
+            response = _expect(self._http.get(f"{self._prometheus}/api/v1/targets"), 200)
+            targets = response.json()["data"]["activeTargets"]
+            return [target["scrapeUrl"] for target in targets if target["health"] != "up"]
+
+        seconds = _seconds_until(lambda: not unseen(), "it does not reach all of them", _SCRAPED_WITHIN)
+        return f"{self._prometheus}, after {seconds}"
 
     def _keeps_up(self) -> str:
         """A stack that has just started may still be reading what its source holds."""

@@ -16,7 +16,9 @@ from deploy.local.configuration import ROOT, Stack
 from deploy.local.facts import read_facts
 from deploy.local.settings import LocalStackSettings
 from deploy.local.supervisor import Supervisor, stack_processes
+from tests.support.alert_rules import rules as written_rules
 from tests.support.processes import free_port, wait_until
+from tests.support.prometheus import PrometheusClient, path_with_prometheus
 
 
 @pytest.fixture
@@ -30,6 +32,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
             producer_metrics_port=free_port(),
             processor_metrics_port=free_port(),
             replay_port=free_port(),
+            prometheus_port=free_port(),
         )
     )
     yield stack
@@ -41,9 +44,9 @@ def environment_of(stack: Stack) -> dict[str, str]:
     return {**os.environ, **settings, "SOURCE": "replay", "EMBEDDER": "hashing", "LLM": "extractive"}
 
 
-def run_script(name: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run_script(name: str, *arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(ROOT / name)],
+        [str(ROOT / name), *arguments],
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -166,3 +169,49 @@ def test_three_processors_share_the_work_and_stop_with_the_rest(stack: Stack) ->
     stopped = run_script("stop.sh", environment=environment_of(stack))
     assert stopped.returncode == 0, stopped.stderr
     assert stack_processes(stack) == []
+
+
+def test_prometheus_watches_the_stack_and_stops_with_it(stack: Stack) -> None:
+    watched = Stack(stack.settings, 2, prometheus=True)
+    environment = {**environment_of(stack), "PATH": path_with_prometheus()}
+    arguments = ("--scale", "processor=2", "--with", "prometheus")
+    with start(stack, arguments, PATH=environment["PATH"]) as process:
+        output, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    assert "  prometheus   ready after" in output
+    assert f"  alerts    {watched.prometheus_url}/alerts  (Prometheus)" in output
+    facts = read_facts(stack)
+    assert facts is not None
+    assert facts["urls"]["prometheus"] == watched.prometheus_url
+
+    prometheus = PrometheusClient(watched.prometheus_url)
+    expected = {"api", "producer", "processor", "processor-2", "prometheus"}
+    wait_until(lambda: prometheus.up() == expected, 60, "every target is up", interval=0.5)
+    rules = {rule["name"] for rule in prometheus.rules()}
+    assert rules == {rule.get("alert", rule.get("record")) for rule in written_rules()}
+    wait_until(lambda: all_evaluated(prometheus), 60, "every rule was evaluated", interval=0.5)
+    assert [rule for rule in prometheus.rules() if rule["health"] != "ok"] == []
+    assert "Watchdog" in prometheus.firing()
+
+    checked = run_script("test.sh", environment=environment)
+    assert checked.returncode == 0, checked.stdout
+    assert "ok    Prometheus reaches every service (" in checked.stdout
+    logged = run_script("logs.sh", "prometheus", "--no-follow", environment=environment)
+    assert "Server is ready to receive web requests." in logged.stdout
+    stopped = run_script("stop.sh", "--clean", "--yes", environment=environment)
+    assert stopped.returncode == 0, stopped.stderr
+    assert stack_processes(stack) == []
+    assert not watched.prometheus_dir.exists()
+
+
+def all_evaluated(prometheus: PrometheusClient) -> bool:
+    return all(rule["health"] != "unknown" for rule in prometheus.rules())
+
+
+def test_a_running_stack_says_how_it_gets_its_prometheus(stack: Stack) -> None:
+    with start(stack) as process:
+        process.communicate(timeout=180)
+    with start(stack, ("--with", "prometheus")) as process:
+        output, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    assert "It runs without Prometheus; to change that: ./stop.sh && ./start.sh --with prometheus" in output

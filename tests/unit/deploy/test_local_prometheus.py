@@ -39,7 +39,7 @@ def test_a_missing_program_is_one_line_that_says_how_to_install_it(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
-        ConfigurationError, match="^--with prometheus: .*apt-get install prometheus"
+        ConfigurationError, match=r"^--with prometheus: .*apt-get install prometheus"
     ) as caught:
         prometheus_executable()
     assert "\n" not in str(caught.value)
