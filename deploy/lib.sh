@@ -131,6 +131,26 @@ fetch_prometheus() {
   rm -rf "$package"
 }
 
+# What Grafana publishes of the form of its dashboards, for the tests of ours, and only in .venv. Without Node.js
+# they skip and say so.
+fetch_grafana_schema() {
+  local source="$ROOT/deploy/dashboards/schema" folder="$VENV/grafana-schema" wanted
+  command -v npm >/dev/null 2>&1 || return 0
+  wanted=$(cat "$source"/* | cksum)
+  if [ -f "$folder/made-from" ] && [ "$(cat "$folder/made-from")" = "$wanted" ]; then
+    return 0
+  fi
+  printf "Fetching Grafana's schema into .venv, for the tests.\n"
+  rm -rf "$folder"
+  cp -R "$source" "$folder"
+  if (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund && node generate.mjs) >"$VENV/grafana-schema.log" 2>&1; then
+    printf '%s\n' "$wanted" >"$folder/made-from"
+  else
+    rm -rf "$folder"
+    printf '  failed, so its tests will be skipped; why is in .venv/grafana-schema.log\n'
+  fi
+}
+
 # ensure_installed local|dev: local with what the settings choose beyond the defaults; dev has everything.
 ensure_installed() {
   local extra chosen
@@ -138,6 +158,7 @@ ensure_installed() {
   is_installed "$1" || install_extra "$1"
   if [ "$1" = dev ]; then
     fetch_prometheus
+    fetch_grafana_schema
     return 0
   fi
   chosen=$("$(venv_python)" -m deploy.extras) || fail "cannot read the settings"
