@@ -136,7 +136,9 @@ def main(lifecycle: Lifecycle) -> None:
                 model=llm.name,
             ),
             store=store,
-            publisher=DocumentPublisher(producer, kafka.topic, settings.publish_timeout_seconds, clock),
+            publisher=DocumentPublisher(
+                producer, kafka.topic, settings.publish_timeout_seconds, clock, metrics
+            ),
             versions=VersionLedger(clock),
             watches=board,
             readiness=Readiness(

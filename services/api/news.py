@@ -7,6 +7,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 
 from services.api.answering.abstaining import no_context
+from services.api.answering.counting import count_answer, count_retrieved
 from services.api.answering.events import AnswerEvent, AskResult, Done, IsAbandoned, Piece, Sources
 from services.api.answering.evidence import Evidence
 from services.api.answering.grounding import quote
@@ -63,7 +64,7 @@ class NewsAnswering:
     def search(self, question: str, scope: Scope) -> list[Hit]:
         """See ``AnswerService``; the newest changes first, where the question asks for no more."""
         if asks_for_news(question, scope.where):
-            return self._retriever.newest(scope.top_k, scope.where)
+            return self._newest(scope.top_k, scope.where)
         return self._answering.search(question, scope)
 
     def ask(
@@ -92,12 +93,17 @@ class NewsAnswering:
         else:
             yield from self._answering.stream(question, scope, history=history, is_abandoned=is_abandoned)
 
+    def _newest(self, limit: int, where: SearchFilter) -> list[Hit]:
+        hits = self._retriever.newest(limit, where)
+        count_retrieved(self._metrics, hits)
+        return hits
+
     def _news(self, limit: int, where: SearchFilter) -> Generator[AnswerEvent, None, None]:
         stages, outcome = Stages(self._metrics), "error"
         try:
             as_of = self._store.stats().as_of
             with stages.timed("retrieve"):
-                evidence = _first_sentences(self._retriever.newest(limit, where))
+                evidence = _first_sentences(self._newest(limit, where))
             answer = _quoted(evidence) if evidence else no_context(where)
             outcome = answer.outcome.value
             yield Sources(evidence, as_of)
@@ -108,7 +114,7 @@ class NewsAnswering:
         finally:
             seconds = stages.observe()
             self._metrics.requests.labels(outcome).inc()
-        self._metrics.request_duration.observe(seconds)
+        count_answer(self._metrics, answer, seconds)
         timings = {**stages.milliseconds, "total": round(seconds * 1000, 3)}
         yield Done(AskResult(answer, as_of, self._model, 0, 0, timings))
 

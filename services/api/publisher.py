@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 from shared.errors import BrokerUnavailable, InvalidEvent
 from shared.events import DocumentEvent
 from shared.messaging.document_record import document_record
-from shared.ports import Clock, Producer
+from shared.observability.metrics import ApiMetrics
+from shared.ports import Clock, DeliveryCallback, Producer
 
 
 class DocumentPublisher:
     """Safe to call from several threads."""
 
-    def __init__(self, producer: Producer, topic: str, timeout_seconds: float, clock: Clock) -> None:
+    def __init__(
+        self, producer: Producer, topic: str, timeout_seconds: float, clock: Clock, metrics: ApiMetrics
+    ) -> None:
         self._producer = producer
         self._topic = topic
         self._timeout_seconds = timeout_seconds
         self._clock = clock
+        self._metrics = metrics
+        self._duration = metrics.client.operation_duration.labels("send")
 
     def publish(self, events: Sequence[DocumentEvent]) -> None:
         """Send the events and return once the broker has acknowledged every one.
@@ -30,10 +36,21 @@ class DocumentPublisher:
         deadline = self._clock.monotonic() + self._timeout_seconds
         deliveries = _Deliveries(len(events))
         for event in events:
-            self._producer.send(document_record(self._topic, event), deliveries.confirm)
+            self._producer.send(document_record(self._topic, event), self._counted(deliveries.confirm))
             if self._clock.monotonic() > deadline:
                 break
         deliveries.wait(deadline - self._clock.monotonic())
+
+    def _counted(self, confirm: DeliveryCallback) -> DeliveryCallback:
+        start = time.perf_counter()
+
+        def delivered(error: Exception | None) -> None:
+            if error is None:
+                self._metrics.sent.inc()
+                self._duration.observe(time.perf_counter() - start)
+            confirm(error)
+
+        return delivered
 
 
 class _Deliveries:

@@ -123,7 +123,7 @@ def served_answers(folder: Path, *, follows: bool = True) -> Iterator[ServedAnsw
                 settings=ApiSettings(threads=4, _env_file=None),
                 answering=bench.service,
                 store=store,
-                publisher=DocumentPublisher(producer, "documents", 5.0, clock),
+                publisher=DocumentPublisher(producer, "documents", 5.0, clock, bench.metrics),
                 versions=VersionLedger(clock),
                 watches=bench.board,
                 readiness=Readiness({}, clock),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.api.answering.evidence import Evidence
 from services.api.answering.question import expected_kind, offers
@@ -18,18 +18,22 @@ from shared.domain import Citation
 from shared.text import sentences, terms
 
 _MARKER = re.compile(r"\s*\[\d+(?:\s*,\s*\d+)*\]")
+_NUMBER = re.compile(r"\d+")
 _MARGIN_BELOW_BEST = 0.12
 
 
 @dataclass(frozen=True, slots=True)
 class GroundedAnswer:
-    """``replaced`` counts the generated sentences that no source supported; ``quoted``: none is left, so
-    the evidence speaks instead."""
+    """``supported`` counts the generated sentences that stand in ``text``, ``replaced`` those that no source
+    supported; ``quoted``: none is left, so the evidence speaks instead. ``markers``: the passages that the
+    model itself named, by their numbers."""
 
     text: str
     citations: tuple[Citation, ...]
     replaced: int
     quoted: bool
+    supported: int = 0
+    markers: tuple[int, ...] = ()
 
 
 def ground(generated: str, question: str, evidence: Sequence[Evidence]) -> GroundedAnswer:
@@ -46,8 +50,14 @@ def ground(generated: str, question: str, evidence: Sequence[Evidence]) -> Groun
             kept.append((sentence, source))
     if not any(offers(expected_kind(question), text, question) for text, _ in kept):
         replaced += len(kept)
-        return _assemble([(None, _pointed_at(generated, question, usable))], replaced)
-    return _assemble(kept, replaced)
+        grounded = _assemble([(None, _pointed_at(generated, question, usable))], replaced)
+    else:
+        grounded = replace(_assemble(kept, replaced), supported=len(kept))
+    return replace(grounded, markers=_markers(generated))
+
+
+def _markers(generated: str) -> tuple[int, ...]:
+    return tuple(int(number) for marker in _MARKER.findall(generated) for number in _NUMBER.findall(marker))
 
 
 def _pointed_at(generated: str, question: str, usable: Sequence[Evidence]) -> Evidence:

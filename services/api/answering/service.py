@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from services.api.answering.abstaining import no_context
 from services.api.answering.confidence import MIN_CONFIDENCE
+from services.api.answering.counting import count_answer, count_retrieved
 from services.api.answering.events import (
     Abandoned,
     AnswerEvent,
@@ -132,7 +133,7 @@ class AnswerService:
         finally:
             seconds = stages.observe()
             self._metrics.requests.labels(outcome).inc()
-        self._metrics.request_duration.observe(seconds)
+        count_answer(self._metrics, final.draft.answer, seconds)
         yield Done(
             AskResult(
                 answer=final.draft.answer,
@@ -163,6 +164,7 @@ class AnswerService:
         with closing(self._drafts(question, finding, stages, is_abandoned)) as drafts:
             for draft in drafts:
                 if not self._is_current(draft.answer):
+                    self._metrics.citations_invalid.labels("source_changed").inc()
                     finding = self._find(question, scope, stages, self._as_of())
                     draft = replace(draft, answer=_without_model(finding, draft.answer.outcome))
                     yield from transcript.pieces(draft.answer)
@@ -200,7 +202,9 @@ class AnswerService:
     def _retrieve(
         self, question: str, embedding: Embedding, scope: Scope, timed: Timed = untimed
     ) -> list[Hit]:
-        return self._retriever.retrieve(question, embedding, scope.top_k, scope.where, scope.recency, timed)
+        hits = self._retriever.retrieve(question, embedding, scope.top_k, scope.where, scope.recency, timed)
+        count_retrieved(self._metrics, hits)
+        return hits
 
     def _is_current(self, answer: Answer) -> bool:
         """A model may write for seconds: what it was given may be changed or deleted by then."""

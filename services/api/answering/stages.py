@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from shared.observability.exemplars import exemplar
 from shared.observability.metrics import ApiMetrics
 from shared.ports import Embedder
 
@@ -55,8 +56,9 @@ class Stages:
 
     def observe(self) -> float:
         """Into the metrics; the seconds since the beginning."""
+        trace = exemplar()
         for name, seconds in self._seconds.items():
-            self._metrics.stage_duration.labels(name).observe(seconds)
+            self._metrics.stage_duration.labels(name).observe(seconds, trace)
         return time.perf_counter() - self._start
 
     @property

@@ -69,8 +69,9 @@ class Writer:
         except LLMUnavailable as error:
             log.warning("answering without the language model", extra={"reason": str(error)})
             outcome = Outcome.DEGRADED
-        if grounded is not None:
-            self._metrics.sentences_replaced.inc(grounded.replaced)
+        finally:
+            if draft is not None and grounded is not None:
+                self._count(draft, grounded)
         if draft is None or grounded is None:
             yield Draft(quoted(evidence, outcome))
         elif grounded.quoted or outcome is Outcome.DEGRADED:
@@ -92,6 +93,7 @@ class Writer:
             )
             passages = PassageUse.of(evidence, selected, prompt)
             input_tokens = self._llm.count_tokens(prompt.system + prompt.user)
+        self._metrics.context_tokens.observe(input_tokens)
         reading = _Reading(is_abandoned)
         with closing(self._llm.stream(prompt)) as deltas:
             spoken = statements(reading.of(deltas), self._max_sentences)
@@ -102,6 +104,16 @@ class Writer:
                 answer = Answer(grounded.text, Outcome.ANSWERED, grounded.citations)
                 usage = reading.usage or TokenUsage(input_tokens, self._llm.count_tokens(said))
                 yield Draft(answer, usage.input_tokens, usage.output_tokens, passages), grounded
+
+    def _count(self, draft: Draft, grounded: GroundedAnswer) -> None:
+        """What the model has written, as far as it was read."""
+        self._metrics.llm.used(TokenUsage(draft.input_tokens, draft.output_tokens))
+        self._metrics.sentences_replaced.inc(grounded.replaced)
+        written = grounded.supported + grounded.replaced
+        if written:
+            self._metrics.groundedness.observe(grounded.supported / written)
+        unknown = sum(not 1 <= marker <= draft.passages.used for marker in grounded.markers)
+        self._metrics.citations_invalid.labels("unknown_passage").inc(unknown)
 
 
 def quoted(evidence: Sequence[Evidence], outcome: Outcome) -> Answer:

@@ -12,14 +12,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.problem import internal_error
-from shared.observability.metrics import ApiMetrics
+from shared.observability.exemplars import exemplar
+from shared.observability.metrics import METHODS, NO_ROUTE, OTHER_METHOD, ApiMetrics
 from shared.observability.trace_context import current_trace_id, extract_context
 
 log = logging.getLogger("services.api.access")
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PROBES = ("/health/live", "/health/ready", "/metrics")
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _DEFAULT_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -58,10 +58,14 @@ class RequestContextMiddleware:
             await send(message)
 
         context = extract_context([(name.decode("latin-1"), value) for name, value in scope["headers"]])
-        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
-        with self._tracer.start_as_current_span(
-            method, context, SpanKind.SERVER, {"http.request.method": method, "url.path": scope["path"]}
-        ) as span:
+        method = scope["method"] if scope["method"] in METHODS else OTHER_METHOD
+        active = self._metrics.http_active.labels(method)
+        with (
+            active.track_inprogress(),
+            self._tracer.start_as_current_span(
+                method, context, SpanKind.SERVER, {"http.request.method": method, "url.path": scope["path"]}
+            ) as span,
+        ):
             try:
                 await self._answer(scope, receive, send_with_headers)
             finally:
@@ -76,9 +80,7 @@ class RequestContextMiddleware:
         span.set_attribute("http.response.status_code", status)
         if status >= 500:
             span.set_status(StatusCode.ERROR)
-        self._metrics.http_duration.labels(method, route, str(status)).observe(
-            seconds, {"trace_id": current_trace_id()}
-        )
+        self._metrics.http_duration.labels(method, route, str(status)).observe(seconds, exemplar())
         log.log(
             logging.DEBUG if scope["path"] in _PROBES else logging.INFO,
             "request",
@@ -122,4 +124,4 @@ def _traceparent(span: Span) -> str:
 
 def _route_template(scope: Scope) -> str:
     """The route as declared, so that ids in paths never become label values."""
-    return str(getattr(scope.get("route"), "path_format", "unmatched"))
+    return str(getattr(scope.get("route"), "path_format", NO_ROUTE))

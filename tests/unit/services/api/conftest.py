@@ -173,6 +173,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
     producer = broker.producer()
     answering = CannedAnswering()
     registry = CollectorRegistry()
+    metrics = ApiMetrics(registry)
     spans = InMemorySpanExporter()
     tracing = TracerProvider()
     tracing.add_span_processor(SimpleSpanProcessor(spans))
@@ -187,13 +188,13 @@ def api(tmp_path: Path) -> Iterator[Api]:
             settings=settings,
             answering=answering,
             store=store,
-            publisher=DocumentPublisher(producer, TOPIC, 5.0, clock),
+            publisher=DocumentPublisher(producer, TOPIC, 5.0, clock, metrics),
             versions=VersionLedger(clock),
             watches=NoRoom(),
             readiness=Readiness({"store": store.stats, "broker": broker_check}, clock),
             names=Names(embedder="hashing", llm="extractive", store="memory"),
             keys=KeyRing(keys_file),
-            metrics=ApiMetrics(registry),
+            metrics=metrics,
             registry=registry,
             tracer=tracing.get_tracer("test"),
             clock=clock,
