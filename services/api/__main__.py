@@ -10,6 +10,7 @@ from opentelemetry import trace
 from prometheus_client import CollectorRegistry
 
 from services.api.answering.service import AnswerService
+from services.api.answering.spans import SpanContent
 from services.api.app import create_app
 from services.api.auth import KeyRing
 from services.api.caching.answer_cache import AnswerCache
@@ -47,6 +48,7 @@ from shared.settings import (
     LLMSettings,
     ObservabilitySettings,
     RerankerSettings,
+    TracingSettings,
     VectorStoreSettings,
     load_settings,
 )
@@ -62,9 +64,13 @@ _REDIS_SEARCHES = 4
 
 def main(lifecycle: Lifecycle) -> None:
     configure_logging(NAME, load_settings(ObservabilitySettings))
-    configure_tracing(NAME)
     clock = SystemClock()
     started = clock.monotonic()
+    tracing_settings = load_settings(TracingSettings)
+    registry = CollectorRegistry()
+    metrics = ApiMetrics(registry)
+    tracing = configure_tracing(NAME, tracing_settings, metrics.traces)
+    lifecycle.on_close("tracing", tracing.close)
     settings = load_settings(ApiSettings)
     kafka = load_settings(KafkaSettings)
     storage = load_settings(VectorStoreSettings)
@@ -78,8 +84,6 @@ def main(lifecycle: Lifecycle) -> None:
     listener = bind(settings)
     lifecycle.on_close("listener", listener.close)
 
-    registry = CollectorRegistry()
-    metrics = ApiMetrics(registry)
     embedder = MicroBatchingEmbedder(
         MeasuredEmbedder(build_embedder(embedding), metrics.llm.operations, embedding.kind),
         on_batch=metrics.embedding_batch_size.observe,
@@ -103,6 +107,8 @@ def main(lifecycle: Lifecycle) -> None:
     )
     follower = ChangeFollower(store, index, [cache.take_in, board.take_in])
     lifecycle.on_close("change follower", follower.close)
+    with_text = tracing_settings.instrumentation_genai_capture_message_content
+    span_content = SpanContent(generation.kind, with_text)
     tuning = Tuning(retrieval.dense_weight, retrieval.recency_weight, retrieval.recency_half_life)
     reranking = Reranking(reranker, rereading.top) if reranker else None
     # A store in this process needs the interpreter; the other one is waited for most of the time.
@@ -129,11 +135,13 @@ def main(lifecycle: Lifecycle) -> None:
                     max_sentences=generation.max_sentences,
                     min_confidence=settings.min_confidence,
                     cached_answers=CachedAnswers(cache, retriever, metrics),
+                    span_content=span_content,
                 ),
                 store=store,
                 retriever=retriever,
                 metrics=metrics,
                 model=llm.name,
+                span_content=span_content,
             ),
             store=store,
             publisher=DocumentPublisher(

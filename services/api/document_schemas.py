@@ -144,6 +144,7 @@ class DocumentResponse(BaseModel):
     attributes: dict[str, AttributeValue]
     chunks: int
     indexed_at: Timestamp
+    ingest_trace_id: str | None
 
     @classmethod
     def of(cls, stored: StoredDocument) -> DocumentResponse:
@@ -159,6 +160,7 @@ class DocumentResponse(BaseModel):
             attributes=dict(document.attributes),
             chunks=len(stored.chunks),
             indexed_at=stored.indexed_at,
+            ingest_trace_id=document.ingest_trace_id,
         )
 
 

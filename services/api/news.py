@@ -12,6 +12,13 @@ from services.api.answering.events import AnswerEvent, AskResult, Done, IsAbando
 from services.api.answering.evidence import Evidence
 from services.api.answering.grounding import quote
 from services.api.answering.question import Turn, standalone_question
+from services.api.answering.spans import (
+    NO_TEXT,
+    SpanContent,
+    describe_retrieval,
+    end_workflow,
+    start_workflow,
+)
 from services.api.answering.stages import Stages
 from services.api.answering.untrusted import eligible_spans, with_safe_title
 from services.api.dependencies import Answering
@@ -54,17 +61,19 @@ class NewsAnswering:
         retriever: Retriever,
         metrics: ApiMetrics,
         model: str,
+        span_content: SpanContent = NO_TEXT,
     ) -> None:
         self._answering = answering
         self._store = store
         self._retriever = retriever
         self._metrics = metrics
         self._model = model
+        self._span_content = span_content
 
     def search(self, question: str, scope: Scope) -> list[Hit]:
         """See ``AnswerService``; the newest changes first, where the question asks for no more."""
         if asks_for_news(question, scope.where):
-            return self._newest(scope.top_k, scope.where)
+            return self._newest(question, scope.top_k, scope.where, Stages(self._metrics))
         return self._answering.search(question, scope)
 
     def ask(
@@ -88,22 +97,25 @@ class NewsAnswering:
         is_abandoned: IsAbandoned,
     ) -> Generator[AnswerEvent, None, None]:
         """See ``AnswerService``."""
-        if asks_for_news(standalone_question(question, history), scope.where):
-            yield from self._news(min(scope.top_k, MAX_QUOTES), scope.where)
+        standalone = standalone_question(question, history)
+        if asks_for_news(standalone, scope.where):
+            yield from self._news(standalone, min(scope.top_k, MAX_QUOTES), scope.where)
         else:
             yield from self._answering.stream(question, scope, history=history, is_abandoned=is_abandoned)
 
-    def _newest(self, limit: int, where: SearchFilter) -> list[Hit]:
-        hits = self._retriever.newest(limit, where)
+    def _newest(self, question: str, limit: int, where: SearchFilter, stages: Stages) -> list[Hit]:
+        with stages.timed("retrieve"):
+            hits = self._retriever.newest(limit, where)
+            describe_retrieval(hits, limit, question, self._span_content)
         count_retrieved(self._metrics, hits)
         return hits
 
-    def _news(self, limit: int, where: SearchFilter) -> Generator[AnswerEvent, None, None]:
-        stages, outcome = Stages(self._metrics), "error"
+    def _news(self, question: str, limit: int, where: SearchFilter) -> Generator[AnswerEvent, None, None]:
+        workflow = start_workflow(question, self._span_content)
+        stages, outcome = Stages(self._metrics, workflow), "error"
         try:
             as_of = self._store.stats().as_of
-            with stages.timed("retrieve"):
-                evidence = _first_sentences(self._newest(limit, where))
+            evidence = _first_sentences(self._newest(question, limit, where, stages))
             answer = _quoted(evidence) if evidence else no_context(where)
             outcome = answer.outcome.value
             yield Sources(evidence, as_of)
@@ -114,6 +126,7 @@ class NewsAnswering:
         finally:
             seconds = stages.observe()
             self._metrics.requests.labels(outcome).inc()
+            end_workflow(workflow, outcome)
         count_answer(self._metrics, answer, seconds)
         timings = {**stages.milliseconds, "total": round(seconds * 1000, 3)}
         yield Done(AskResult(answer, as_of, self._model, 0, 0, timings))

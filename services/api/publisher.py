@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from shared.errors import BrokerUnavailable, InvalidEvent
 from shared.events import DocumentEvent
-from shared.messaging.document_record import document_record
+from shared.messaging.document_record import send_event
 from shared.observability.metrics import ApiMetrics
 from shared.ports import Clock, DeliveryCallback, Producer
 
@@ -36,7 +36,7 @@ class DocumentPublisher:
         deadline = self._clock.monotonic() + self._timeout_seconds
         deliveries = _Deliveries(len(events))
         for event in events:
-            self._producer.send(document_record(self._topic, event), self._counted(deliveries.confirm))
+            send_event(self._producer, self._topic, event, self._counted(deliveries.confirm))
             if self._clock.monotonic() > deadline:
                 break
         deliveries.wait(deadline - self._clock.monotonic())

@@ -90,7 +90,8 @@ class SourceBody(BaseModel):
 
 
 class CitationBody(BaseModel):
-    """``[marker]`` in the answer points here; ``quote`` stands verbatim in the document."""
+    """``[marker]`` in the answer points here; ``quote`` stands verbatim in the document. ``ingest_trace_id``:
+    of the trace in which this revision was read, embedded and stored; ``null`` where it is not known."""
 
     marker: int
     document_id: str
@@ -101,6 +102,7 @@ class CitationBody(BaseModel):
     age_seconds: float
     quote: str
     score: float
+    ingest_trace_id: str | None
 
     @classmethod
     def of(cls, citation: Citation, now: datetime) -> CitationBody:
@@ -114,6 +116,7 @@ class CitationBody(BaseModel):
             age_seconds=seconds_since(citation.updated_at, now),
             quote=citation.quote,
             score=citation.score,
+            ingest_trace_id=citation.ingest_trace_id,
         )
 
 
@@ -201,7 +204,8 @@ class TokenEvent(BaseModel):
 
 
 class HitBody(BaseModel):
-    """``score``: in [0, 1], relative to the best possible for this question; higher is better."""
+    """``score``: in [0, 1], relative to the best possible for this question; higher is better.
+    ``ingest_trace_id``: as in a citation."""
 
     document_id: str
     chunk_id: str
@@ -212,6 +216,7 @@ class HitBody(BaseModel):
     updated_at: Timestamp
     score: float
     attributes: dict[str, Any]
+    ingest_trace_id: str | None
 
     @classmethod
     def of(cls, hit: Hit) -> HitBody:
@@ -225,6 +230,7 @@ class HitBody(BaseModel):
             updated_at=hit.updated_at,
             score=hit.score,
             attributes=dict(hit.attributes),
+            ingest_trace_id=hit.ingest_trace_id,
         )
 
 

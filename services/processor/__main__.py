@@ -40,6 +40,7 @@ from shared.settings import (
     EmbedderSettings,
     KafkaSettings,
     ObservabilitySettings,
+    TracingSettings,
     VectorStoreSettings,
     load_settings,
 )
@@ -58,9 +59,10 @@ def main(lifecycle: Lifecycle) -> None:
     store_settings = load_settings(VectorStoreSettings)
     embedder_settings = load_settings(EmbedderSettings)
     configure_logging("processor", load_settings(ObservabilitySettings))
-    configure_tracing("processor")
     registry, clock, heartbeat = CollectorRegistry(), SystemClock(), Heartbeat()
     metrics = ProcessorMetrics(registry)
+    tracing = configure_tracing("processor", load_settings(TracingSettings), metrics.traces)
+    lifecycle.on_close("tracing", tracing.close)
     startup = Startup(lifecycle.stop, _new_backoff(), clock, heartbeat.beat)
     monitors: list[Monitor] = []
 
@@ -99,7 +101,7 @@ def main(lifecycle: Lifecycle) -> None:
     pipeline = Pipeline(
         Composer(chunker, store, RecentDocuments(_REMEMBERED_BYTES)),
         encoder,
-        Writer(store, encoder, burial, metrics, clock),
+        Writer(store, encoder, burial, metrics, clock, store_settings.vector_store),
         DeadLetterLimit(settings.dlq_max_share),
         metrics,
         clock,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from services.processor.spans import record_span
 from services.processor.work import Poison
 from shared.errors import BrokerUnavailable, InvalidEvent
 from shared.messaging.dead_letter import DeadLetterQueue
@@ -44,16 +43,15 @@ class Burial:
         return len(confirmed)
 
     def _send(self, item: Poison, on_delivery: DeliveryCallback) -> None:
-        with record_span(item.record):
-            while True:
-                try:
-                    self._enqueue(item, on_delivery)
-                except InvalidEvent:
-                    if not _is_reducible(item):
-                        raise
-                    item = _reduced(item)
-                else:
-                    return
+        while True:
+            try:
+                self._enqueue(item, on_delivery)
+            except InvalidEvent:
+                if not _is_reducible(item):
+                    raise
+                item = _reduced(item)
+            else:
+                return
 
     def _enqueue(self, item: Poison, on_delivery: DeliveryCallback) -> None:
         record = item.record

@@ -7,7 +7,11 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
+from opentelemetry import trace
+from opentelemetry.trace import INVALID_SPAN
+
 from services.processor.offsets import Ledger
+from services.processor.spans import note_failure, start_commit_span
 from shared.errors import BrokerUnavailable, RetryableError, WritesLost
 from shared.observability.metrics import ProcessorMetrics
 from shared.ports import Clock, Consumer, TopicPartition, VectorStore
@@ -41,6 +45,7 @@ class Committer:
         self._flushing: Future[None] | None = None
         self._offsets: dict[TopicPartition, int] = {}
         self._failed = False
+        self._span = INVALID_SPAN
 
     @property
     def failed(self) -> bool:
@@ -89,6 +94,7 @@ class Committer:
 
     def _begin(self, offsets: dict[TopicPartition, int]) -> None:
         self._offsets = offsets
+        self._span = start_commit_span(offsets) if offsets else INVALID_SPAN
         self._flushing = self._thread.submit(self._store.flush)
 
     def _is_over(self, deadline: float, beat: Callable[[], None]) -> bool:
@@ -99,6 +105,10 @@ class Committer:
         return self._flushing.done()
 
     def _end(self) -> None:
+        with trace.use_span(self._span, end_on_exit=True):
+            self._commit_flushed()
+
+    def _commit_flushed(self) -> None:
         assert self._flushing is not None
         flushed, self._flushing = self._flushing, None
         offsets, self._offsets = self._offsets, {}
@@ -114,7 +124,9 @@ class Committer:
         except WritesLost:
             raise
         except BrokerUnavailable as error:
+            note_failure(error)
             log.warning("not committed yet", extra={"error": str(error)})
         except RetryableError as error:
             self._failed = True
+            note_failure(error)
             log.warning("not flushed yet", extra={"error": str(error)})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from services.processor.chunker import Chunker, EmbeddableChunk
 from services.processor.reading import Reading
 from services.processor.recent import Made, RecentDocuments, text_key
+from services.processor.spans import note_chunks
 from services.processor.work import Ticket, Work
 from shared.domain import Document
 from shared.events import DocumentEvent, Operation
@@ -62,10 +64,12 @@ class Composer:
             work = Work(ticket, event, (), known)
             return work, _newer(recent, Made(document.version, _DELETED, ()))
         key = text_key(document)
+        started = time.time_ns()
         chunks = self._chunks(document, key, recent)
         if recent and document.version <= recent.version:
             known = None
         work = Work(ticket, event, chunks, known)
+        note_chunks(work, started)
         return work, _newer(recent, Made(document.version, key, chunks))
 
     def _chunks(self, document: Document, key: bytes, recent: Made | None) -> tuple[EmbeddableChunk, ...]:

@@ -20,6 +20,10 @@ class Encoder:
         self._metrics = metrics
         self._max_tokens = max_tokens
 
+    @property
+    def model(self) -> str:
+        return self._embedder.name
+
     def embed(self, works: Sequence[Work]) -> list[EmbeddedDocument] | None:
         """One for each work. ``None``: all of them were abandoned in the middle of a long text."""
         fresh = {item.chunk.content_hash: item for work in works for item in work.fresh}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -19,7 +20,7 @@ from services.processor.composer import Composer
 from services.processor.encoder import Encoder
 from services.processor.limit import DeadLetterLimit, Halt
 from services.processor.reading import Reading, read
-from services.processor.spans import start_batch_span
+from services.processor.spans import note_embeddings, note_held_back, start_batch_span
 from services.processor.work import Poison, Ticket, Work
 from services.processor.writer import Writer
 from shared.domain import WriteOutcome
@@ -222,13 +223,15 @@ class Pipeline:
         if not tickets:
             return False
         batch.started = self._clock.monotonic()
-        batch.span = start_batch_span([ticket.record for ticket in tickets])
+        batch.span = start_batch_span(tickets)
+        started = time.time_ns()
         with trace.use_span(batch.span), self._step(f"embed {id(batch)}"):
             embedded = self._encoder.embed(batch.upserts)
         if embedded is None:
             batch.span.end()
             return False
         batch.embedded = embedded
+        note_embeddings(batch.upserts, self._encoder.model, batch.span, started)
         return True
 
     def _write_all(self) -> None:
@@ -261,6 +264,7 @@ class Pipeline:
                 except RetryableError as error:
                     self._held.add(stage)
                     self._metrics.retries.inc()
+                    note_held_back(stage, error)
                     log.warning(
                         "a dependency is away; the batch waits", extra={"stage": stage, "error": str(error)}
                     )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from opentelemetry.context import Context
 
 from services.processor.work import Poison, Ticket
 from shared.errors import InvalidEvent, InvalidReason
 from shared.events import DocumentEvent, decode_event
+from shared.observability.trace_context import trace_id_of
 from shared.ports import Record
 
 
@@ -39,12 +42,20 @@ def read(tickets: Iterable[Ticket], max_event_bytes: int) -> Reading:
     reading = Reading()
     for ticket in tickets:
         try:
-            event = _decode(ticket.record, max_event_bytes)
+            event = traced(_decode(ticket.record, max_event_bytes), ticket.context)
         except InvalidEvent as error:
             reading.poison.append(Poison(ticket, ticket.record, error.reason, error.detail))
         else:
             reading.add(ticket, event)
     return reading
+
+
+def traced(event: DocumentEvent, context: Context) -> DocumentEvent:
+    """The document knows the trace of the event that brought it."""
+    trace_id = trace_id_of(context)
+    if trace_id is None:
+        return event
+    return replace(event, document=replace(event.document, ingest_trace_id=trace_id))
 
 
 def _decode(record: Record, max_event_bytes: int) -> DocumentEvent:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from opentelemetry.context import Context
 
 from services.processor.chunker import EmbeddableChunk
 from shared.errors import InvalidReason
 from shared.events import DocumentEvent, Operation
+from shared.observability.trace_context import extract_context
 from shared.ports import Record
 
 
@@ -21,6 +24,14 @@ class Ticket:
     record: Record
     done: bool = False
     abandoned: bool = False
+    _context: Context | None = field(default=None, init=False, repr=False)
+
+    @property
+    def context(self) -> Context:
+        """The trace that the record carries; empty where it carries none."""
+        if self._context is None:
+            self._context = extract_context(self.record.headers)
+        return self._context
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from shared.observability.metrics import ProducerMetrics
 from shared.observability.tracing import configure_tracing
 from shared.resilience.backoff import Backoff
 from shared.resilience.startup import Startup
-from shared.settings import KafkaSettings, ObservabilitySettings, load_settings
+from shared.settings import KafkaSettings, ObservabilitySettings, TracingSettings, load_settings
 
 log = logging.getLogger("services.producer")
 
@@ -39,9 +39,10 @@ def main(lifecycle: Lifecycle) -> None:
     settings = load_settings(ProducerSettings)
     kafka = load_settings(KafkaSettings)
     configure_logging("producer", load_settings(ObservabilitySettings))
-    configure_tracing("producer")
     registry = CollectorRegistry()
     metrics = ProducerMetrics(registry)
+    tracing = configure_tracing("producer", load_settings(TracingSettings), metrics.traces)
+    lifecycle.on_close("tracing", tracing.close)
     clock, heartbeat = SystemClock(), Heartbeat()
     backoff = Backoff(0.5, 15.0, random.Random())  # noqa: S311 - jitter
     startup = Startup(lifecycle.stop, backoff, clock, heartbeat.beat)

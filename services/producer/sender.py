@@ -5,20 +5,16 @@ from __future__ import annotations
 import logging
 import time
 
-from opentelemetry import trace
-from opentelemetry.trace import SpanKind
-
 from services.producer.changes import DropReason
 from services.producer.cursor import Ticket
 from shared.errors import BrokerUnavailable, InvalidEvent, InvalidReason
 from shared.events import DocumentEvent
 from shared.messaging.dead_letter import DeadLetterQueue
-from shared.messaging.document_record import document_record
+from shared.messaging.document_record import send_event
 from shared.observability.metrics import ProducerMetrics
 from shared.ports import DeliveryCallback, Producer
 
 log = logging.getLogger(__name__)
-tracer = trace.get_tracer(__name__)
 
 
 class Sender:
@@ -48,36 +44,24 @@ class Sender:
 
     def send(self, event: DocumentEvent, raw: bytes, ticket: Ticket) -> None:
         """:raises BrokerUnavailable: the client cannot take more records."""
-        with tracer.start_as_current_span(
-            f"send {self._topic}",
-            kind=SpanKind.PRODUCER,
-            attributes={
-                "messaging.system": "kafka",
-                "messaging.destination.name": self._topic,
-                "messaging.operation.type": "send",
-                "messaging.kafka.message.key": event.document.document_id,
-            },
-        ):
-            record = document_record(self._topic, event)
-            try:
-                self._producer.send(record, self._sent(raw, ticket))
-            except InvalidEvent as error:
-                self.dead_letter(raw, error, ticket)
+        try:
+            send_event(self._producer, self._topic, event, self._sent(raw, ticket))
+        except InvalidEvent as error:
+            self.dead_letter(raw, error, ticket)
 
     def dead_letter(self, raw: bytes, error: InvalidEvent, ticket: Ticket) -> None:
         """Keep the raw bytes with the reason. What even the dead letter topic cannot hold is counted,
         logged and left, so that it cannot stop the stream."""
-        with tracer.start_as_current_span("dead_letter"):
-            try:
-                self._dead_letters.send(
-                    value=raw,
-                    reason=error.reason,
-                    detail=error.detail,
-                    origin=self._origin,
-                    on_delivery=self._buried(raw, error, ticket),
-                )
-            except InvalidEvent as refusal:
-                self._lose(raw, error, refusal, ticket)
+        try:
+            self._dead_letters.send(
+                value=raw,
+                reason=error.reason,
+                detail=error.detail,
+                origin=self._origin,
+                on_delivery=self._buried(raw, error, ticket),
+            )
+        except InvalidEvent as refusal:
+            self._lose(raw, error, refusal, ticket)
 
     def drop(self, reason: DropReason, ticket: Ticket) -> None:
         self._metrics.events_dropped.labels(reason.value).inc()

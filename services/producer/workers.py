@@ -10,12 +10,15 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from opentelemetry import trace
+from opentelemetry.trace import SpanKind
 
 from services.producer.changes import Change, DropReason
 from services.producer.cursor import Ticket
 from services.producer.enrichment.enricher import Abandoned, Enricher
 from services.producer.sender import Sender
 from shared.domain import Version
+from shared.events import DocumentEvent
+from shared.observability import semconv
 
 log = logging.getLogger(__name__)
 tracer = trace.get_tracer(__name__)
@@ -95,15 +98,27 @@ class Worker:
             self._sender.drop(DropReason.NO_EFFECT, job.ticket)
             return
         with tracer.start_as_current_span(
-            f"fetch {self._source}", attributes={"document.id": document.document_id}
-        ):
-            event = self._enricher.enrich(job.change) if self._enricher else job.change.event
+            f"fetch {self._source}",
+            attributes={
+                semconv.DOCUMENT_ID: document.document_id,
+                semconv.RAG_REVISION: document.revision,
+                semconv.MESSAGING_MESSAGE_ID: job.change.event.event_id,
+            },
+        ) as span:
+            event = self._enrich(job.change)
             if event is None:
+                span.set_attribute(semconv.RAG_DROP_REASON, DropReason.PAGE_GONE.value)
                 self._sender.drop(DropReason.PAGE_GONE, job.ticket)
                 return
             self._sender.send(event, job.raw, job.ticket)
             self._sent.add(document.document_id, event.document.version)
             log.debug("sent", extra={"document_id": document.document_id, "op": event.op.value})
+
+    def _enrich(self, change: Change) -> DocumentEvent | None:
+        if self._enricher is None:
+            return change.event
+        with tracer.start_as_current_span("enrich", kind=SpanKind.CLIENT):
+            return self._enricher.enrich(change)
 
 
 class WorkerPool:

@@ -6,18 +6,18 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
+from shared.observability.metrics import SpanLoss
+
 log = logging.getLogger(__name__)
 
 _COMPLAINT_SECONDS = 60.0
 _LAST_REQUEST_SECONDS = 0.5
-
-SpanLoss = Literal["queue_full", "export_failed", "shutdown"]
 
 
 class SpanCounts(Protocol):

@@ -22,12 +22,19 @@ from services.api.answering.events import (
 )
 from services.api.answering.evidence import Evidence, weigh_evidence
 from services.api.answering.question import Turn, standalone_question
+from services.api.answering.spans import (
+    NO_TEXT,
+    SpanContent,
+    describe_retrieval,
+    end_workflow,
+    start_workflow,
+)
 from services.api.answering.stages import Stages
 from services.api.answering.writing import Draft, Writer, quoted
 from services.api.caching.answer_cache import CachedAnswer
 from services.api.caching.cached_answers import CachedAnswers
 from services.api.matching.interest import Interest
-from services.api.retrieval.retriever import Retriever, Timed, untimed
+from services.api.retrieval.retriever import Retriever
 from services.api.retrieval.scope import Scope
 from shared.domain import Answer, Hit, Outcome, Version
 from shared.observability.metrics import ApiMetrics
@@ -76,6 +83,7 @@ class AnswerService:
         cached_answers: CachedAnswers,
         max_sentences: int = 1,
         min_confidence: float = MIN_CONFIDENCE,
+        span_content: SpanContent = NO_TEXT,
     ) -> None:
         """``max_sentences``: the most that a model may say. ``min_confidence``: see ``weigh_evidence``."""
         self._store = store
@@ -83,7 +91,8 @@ class AnswerService:
         self._retriever = retriever
         self._embedder = embedder
         self._cached_answers = cached_answers
-        self._writer = Writer(llm, metrics, max_sentences)
+        self._span_content = span_content
+        self._writer = Writer(llm, metrics, max_sentences, span_content=span_content)
         self._metrics = metrics
 
     def search(self, question: str, scope: Scope) -> list[Hit]:
@@ -91,7 +100,9 @@ class AnswerService:
 
         :raises StoreUnavailable: the store cannot be reached.
         """
-        return self._retrieve(question, self._embedder.embed([question])[0], scope)
+        stages = Stages(self._metrics)
+        embedding = stages.timing(self._embedder).embed([question])[0]
+        return self._retrieve(question, embedding, scope, stages)
 
     def ask(
         self,
@@ -121,11 +132,11 @@ class AnswerService:
         :raises StoreUnavailable: the store cannot be reached.
         :raises Abandoned: ``is_abandoned`` turned true.
         """
-        stages, outcome = Stages(self._metrics), "error"
+        question = standalone_question(question, history)
+        workflow = start_workflow(question, self._span_content)
+        stages, outcome = Stages(self._metrics, workflow), "error"
         try:
-            final = yield from self._answer(
-                standalone_question(question, history), scope, stages, is_abandoned
-            )
+            final = yield from self._answer(question, scope, stages, is_abandoned)
             outcome = final.draft.answer.outcome.value
         except (Abandoned, GeneratorExit):
             outcome = "abandoned"
@@ -133,6 +144,7 @@ class AnswerService:
         finally:
             seconds = stages.observe()
             self._metrics.requests.labels(outcome).inc()
+            end_workflow(workflow, outcome)
         count_answer(self._metrics, final.draft.answer, seconds)
         yield Done(
             AskResult(
@@ -190,8 +202,7 @@ class AnswerService:
     def _find(self, question: str, scope: Scope, stages: Stages, as_of: datetime | None) -> _Finding:
         embedder = stages.timing(self._embedder)
         embedding = embedder.embed([question])[0]
-        with stages.timed("retrieve"):
-            hits = self._retrieve(question, embedding, scope, stages.timed)
+        hits = self._retrieve(question, embedding, scope, stages)
         with stages.timed("weigh"):
             evidence = weigh_evidence(question, embedding, hits, embedder, self._min_confidence)
         if evidence:
@@ -199,10 +210,12 @@ class AnswerService:
         interest = Interest.of(question, embedding, scope.where)
         return _Finding(interest, hits, evidence, as_of, no_context(scope.where))
 
-    def _retrieve(
-        self, question: str, embedding: Embedding, scope: Scope, timed: Timed = untimed
-    ) -> list[Hit]:
-        hits = self._retriever.retrieve(question, embedding, scope.top_k, scope.where, scope.recency, timed)
+    def _retrieve(self, question: str, embedding: Embedding, scope: Scope, stages: Stages) -> list[Hit]:
+        with stages.timed("retrieve"):
+            hits = self._retriever.retrieve(
+                question, embedding, scope.top_k, scope.where, scope.recency, stages.timed
+            )
+            describe_retrieval(hits, scope.top_k, question, self._span_content)
         count_retrieved(self._metrics, hits)
         return hits
 

@@ -1,4 +1,4 @@
-"""How long each stage of an answer takes."""
+"""How long each stage of an answer takes, and its span."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+from opentelemetry.context import Context
+from opentelemetry.trace import Span, set_span_in_context
+
+from services.api.answering.spans import describe_embedding, stage_span
 from shared.observability.exemplars import exemplar
 from shared.observability.metrics import ApiMetrics
 from shared.ports import Embedder
@@ -21,8 +25,10 @@ class Stages:
     """A stage that is entered several times counts as one, with the sum of its times; what takes place
     within another does not count there, so the times add up."""
 
-    def __init__(self, metrics: ApiMetrics) -> None:
+    def __init__(self, metrics: ApiMetrics, workflow: Span | None = None) -> None:
+        """``workflow``: the parent of the stages' spans; ``None``: the current one."""
         self._metrics = metrics
+        self.context: Context | None = None if workflow is None else set_span_in_context(workflow)
         self._seconds: dict[str, float] = {}
         self._within: list[float] = []
         """For each stage that is open, how long others took within it."""
@@ -30,6 +36,12 @@ class Stages:
 
     @contextlib.contextmanager
     def timed(self, name: str) -> Iterator[None]:
+        """Its span is the current one."""
+        with stage_span(name, None if self._within else self.context), self._counted(name):
+            yield
+
+    @contextlib.contextmanager
+    def _counted(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         self._within.append(0.0)
         try:
@@ -41,9 +53,9 @@ class Stages:
                 self._within[-1] += seconds
 
     def each(self, name: str, items: Iterator[Item]) -> Iterator[Item]:
-        """The items; what it takes to get them is the stage's time."""
+        """The items; what it takes to get them is the stage's time. No span: it would be one for each."""
         while True:
-            with self.timed(name):
+            with self._counted(name):
                 try:
                     item = next(items)
                 except StopIteration:
@@ -87,6 +99,7 @@ class TimedEmbedder:
 
     def embed(self, texts: Sequence[str]) -> Embeddings:
         with self._stages.timed("embed"):
+            describe_embedding(self.name, self.dimension)
             return self._embedder.embed(texts)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:

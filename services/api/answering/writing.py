@@ -12,6 +12,13 @@ from services.api.answering.evidence import Evidence
 from services.api.answering.generation import statements
 from services.api.answering.grounding import GroundedAnswer, ground, quote
 from services.api.answering.prompt import NOT_ASKED, PassageUse, build_prompt, select_passages
+from services.api.answering.spans import (
+    NO_TEXT,
+    ChatSpan,
+    SpanContent,
+    describe_grounding,
+    describe_prompt,
+)
 from services.api.answering.stages import Stages
 from shared.clock import SystemClock
 from shared.domain import Answer, Outcome, TokenUsage
@@ -35,12 +42,20 @@ class Draft:
 class Writer:
     """Safe to call from several threads."""
 
-    def __init__(self, llm: LLM, metrics: ApiMetrics, max_sentences: int, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        llm: LLM,
+        metrics: ApiMetrics,
+        max_sentences: int,
+        clock: Clock | None = None,
+        span_content: SpanContent = NO_TEXT,
+    ) -> None:
         """``max_sentences``: the most that the model may say. ``clock``: how old passages are, by it."""
         self._clock = clock or SystemClock()
         self._llm = llm
         self._metrics = metrics
         self._max_sentences = max_sentences
+        self._span_content = span_content
 
     @property
     def name(self) -> str:
@@ -93,16 +108,22 @@ class Writer:
             )
             passages = PassageUse.of(evidence, selected, prompt)
             input_tokens = self._llm.count_tokens(prompt.system + prompt.user)
+            describe_prompt(input_tokens, passages.dropped)
         self._metrics.context_tokens.observe(input_tokens)
-        reading = _Reading(is_abandoned)
-        with closing(self._llm.stream(prompt)) as deltas:
+        with (
+            ChatSpan(self._llm.name, prompt, stages.context, self._span_content) as chat,
+            closing(self._llm.stream(prompt)) as deltas,
+        ):
+            reading = _Reading(is_abandoned, chat)
             spoken = statements(reading.of(deltas), self._max_sentences)
             for said in stages.each("generate", spoken):
                 with stages.timed("ground"):
                     grounded = ground(said, question, evidence)
+                    describe_grounding(grounded.supported, grounded.replaced)
                 log.debug("grounded", extra={"generated": said, "replaced": grounded.replaced})
                 answer = Answer(grounded.text, Outcome.ANSWERED, grounded.citations)
                 usage = reading.usage or TokenUsage(input_tokens, self._llm.count_tokens(said))
+                chat.said(said, usage)
                 yield Draft(answer, usage.input_tokens, usage.output_tokens, passages), grounded
 
     def _count(self, draft: Draft, grounded: GroundedAnswer) -> None:
@@ -126,16 +147,22 @@ class _Reading:
     """Of a model's stream, up to its end or until nobody waits for it any more. ``usage``: what the model
     says at the end, if it does and if it was read that far."""
 
-    def __init__(self, is_abandoned: IsAbandoned) -> None:
+    def __init__(self, is_abandoned: IsAbandoned, chat: ChatSpan) -> None:
         self._is_abandoned = is_abandoned
+        self._chat = chat
         self.usage: TokenUsage | None = None
 
     def of(self, deltas: Generator[str, None, TokenUsage | None]) -> Iterator[str]:
+        is_first = True
         while not self._is_abandoned():
             try:
                 delta = next(deltas)
             except StopIteration as end:
                 self.usage = end.value
+                self._chat.ended_by_model()
                 return
+            if is_first:
+                is_first = False
+                self._chat.first_chunk()
             yield delta
         raise Abandoned

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.api.problem import internal_error
+from shared.observability import semconv
 from shared.observability.exemplars import exemplar
 from shared.observability.metrics import METHODS, NO_ROUTE, OTHER_METHOD, ApiMetrics
 from shared.observability.trace_context import current_trace_id, extract_context
@@ -63,7 +64,10 @@ class RequestContextMiddleware:
         with (
             active.track_inprogress(),
             self._tracer.start_as_current_span(
-                method, context, SpanKind.SERVER, {"http.request.method": method, "url.path": scope["path"]}
+                method,
+                context,
+                SpanKind.SERVER,
+                {semconv.HTTP_METHOD: method, semconv.URL_PATH: scope["path"]},
             ) as span,
         ):
             try:
@@ -76,8 +80,8 @@ class RequestContextMiddleware:
     ) -> None:
         route = _route_template(scope)
         span.update_name(f"{method} {route}")
-        span.set_attribute("http.route", route)
-        span.set_attribute("http.response.status_code", status)
+        span.set_attribute(semconv.HTTP_ROUTE, route)
+        span.set_attribute(semconv.HTTP_STATUS, status)
         if status >= 500:
             span.set_status(StatusCode.ERROR)
         self._metrics.http_duration.labels(method, route, str(status)).observe(seconds, exemplar())

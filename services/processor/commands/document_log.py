@@ -6,9 +6,11 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from services.processor.commands.topic_scan import OpenTopic, read_batches
+from services.processor.reading import traced
 from shared.domain import Version
 from shared.errors import InvalidEvent
 from shared.events import DocumentEvent, decode_event
+from shared.observability.trace_context import extract_context
 from shared.ports import Record
 
 
@@ -48,6 +50,6 @@ class DocumentLog:
             if record.value is None or len(record.value) > self._max_event_bytes:
                 continue
             try:
-                yield decode_event(record.value)
+                yield traced(decode_event(record.value), extract_context(record.headers))
             except InvalidEvent:
                 continue

@@ -89,6 +89,7 @@ class CannedAnswering:
                         updated_at=NOW - timedelta(seconds=12),
                         quote="The toll is 41.",
                         score=0.83,
+                        ingest_trace_id="5b8efff798038103d269b633813fc60c",
                     ),
                 ),
             ),
@@ -151,6 +152,7 @@ class Api:
             revision=revision,
             updated_at=updated_at,
             attributes={"wiki": "meridianwiki", "namespace": 0, "bot": False},
+            ingest_trace_id="9c8efff798038103d269b633813fc60c",
         )
         chunks = tuple(Chunk(document_id, number, f"Chunk {number}.", f"hash-{number}") for number in (0, 1))
         embedding = np.array([1, 0], dtype=np.float32)

@@ -233,6 +233,7 @@ def test_a_document_is_read_under_any_id(api: Api, document_id: str) -> None:
         "attributes": {"wiki": "meridianwiki", "namespace": 0, "bot": False},
         "chunks": 2,
         "indexed_at": "2026-11-22T09:30:00.250Z",
+        "ingest_trace_id": "9c8efff798038103d269b633813fc60c",
     }
 
 

@@ -30,6 +30,7 @@ def test_an_answer_in_full(api: Api) -> None:
                 "age_seconds": 12.0,
                 "quote": "The toll is 41.",
                 "score": 0.83,
+                "ingest_trace_id": "5b8efff798038103d269b633813fc60c",
             }
         ],
         "as_of": "2026-11-22T09:29:59.750Z",
@@ -125,6 +126,7 @@ def test_hits_in_full(api: Api) -> None:
                 "updated_at": "2026-11-22T09:30:00.250Z",
                 "score": 0.5,
                 "attributes": {"wiki": "meridianwiki", "bot": False, "namespace": 0},
+                "ingest_trace_id": None,
             }
         ],
         "as_of": "2026-11-22T09:30:00.250Z",
