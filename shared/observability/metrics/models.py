@@ -24,10 +24,10 @@ CHAT_ERRORS = ("unavailable", "refused", "loading")
 
 _CHAT = "chat"
 _EMBEDDINGS = "embeddings"
-_OF_MODEL = (
-    Label("gen_ai_operation_name", bound="chat (api), embeddings (api, processor)"),
-    Label("gen_ai_provider_name", bound="one of each: what LLM and EMBEDDER name"),
-    Label("gen_ai_request_model", bound="one of each: the model that is configured"),
+_OF_CHAT = (
+    Label("gen_ai_operation_name", (_CHAT,)),
+    Label("gen_ai_provider_name", bound="what LLM names"),
+    Label("gen_ai_request_model", bound="the model that is configured"),
 )
 
 
@@ -39,7 +39,12 @@ class ModelOperations(MetricGroup):
         "embeddings: one call of the model. chat: one answer, from asking for it, its queue included, to the"
         " last piece that was read; error_type tells why it ended before its time.",
         "seconds",
-        (*_OF_MODEL, Label("error_type", bound=f"{', '.join(CHAT_ERRORS)}; none where it succeeded")),
+        (
+            Label("gen_ai_operation_name", bound="embeddings; in the API also chat"),
+            Label("gen_ai_provider_name", bound="what EMBEDDER and LLM name"),
+            Label("gen_ai_request_model", bound="the models that are configured"),
+            Label("error_type", bound=f"{', '.join(CHAT_ERRORS)}; none where it succeeded"),
+        ),
         buckets=buckets.GEN_AI,
         has_exemplars=True,
     )
@@ -66,21 +71,21 @@ class LLMMetrics(MetricGroup):
         "Tokens of an answer: of its prompt, and of what the model wrote of it up to where it was read. As"
         " the model says, or as its tokenizer counts where it does not.",
         "tokens",
-        (*_OF_MODEL, Label("gen_ai_token_type", bound=" and ".join(TOKEN_TYPES))),
+        (*_OF_CHAT, Label("gen_ai_token_type", bound=" and ".join(TOKEN_TYPES))),
         buckets=buckets.TOKENS,
     )
     time_to_first_chunk = DeclaredHistogram(
         "gen_ai_client_operation_time_to_first_chunk_seconds",
         "From asking the language model, its queue included, to the first piece of its answer.",
         "seconds",
-        _OF_MODEL,
+        _OF_CHAT,
         buckets=buckets.FIRST_CHUNK,
     )
     time_per_output_chunk = DeclaredHistogram(
         "gen_ai_client_operation_time_per_output_chunk_seconds",
         "From one piece of an answer to the next; without the time that the reader takes.",
         "seconds",
-        _OF_MODEL,
+        _OF_CHAT,
         buckets=buckets.NEXT_CHUNK,
     )
     state = DeclaredGauge(
