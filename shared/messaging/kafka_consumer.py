@@ -182,7 +182,7 @@ class KafkaConsumer:
         else:
             self._client.assign(partitions)
         self._remember_starts(partitions)
-        self._count("assigned")
+        self._count("assigned", partitions)
         log.info("partitions assigned", extra={"partitions": sorted(p.partition for p in partitions)})
 
     def _remember_starts(self, partitions: list[confluent_kafka.TopicPartition]) -> None:
@@ -205,7 +205,7 @@ class KafkaConsumer:
         if self._revoke_callback is not None and revoked:
             self._revoke_callback(revoked)
         self._give_up(partitions)
-        self._count("revoked")
+        self._count("revoked", partitions)
         log.info("partitions revoked", extra={"partitions": sorted(p.partition for p in revoked)})
 
     def _on_lost(
@@ -214,11 +214,11 @@ class KafkaConsumer:
         self._give_up(partitions)
         if self._lost_callback is not None and partitions:
             self._lost_callback(_port(partitions))
-        self._count("lost")
+        self._count("lost", partitions)
         log.warning("partitions lost", extra={"partitions": sorted(p.partition for p in partitions)})
 
-    def _count(self, event: str) -> None:
-        if self._metrics is not None:
+    def _count(self, event: str, partitions: list[confluent_kafka.TopicPartition]) -> None:
+        if self._metrics is not None and partitions:
             self._metrics.rebalances.labels(event).inc()
 
     def _give_up(self, partitions: list[confluent_kafka.TopicPartition]) -> None:

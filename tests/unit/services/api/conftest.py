@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,6 +71,7 @@ class CannedAnswering:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.on_ask: Callable[[], object] = lambda: None
         self.hits: list[Hit] = []
         self.error: Exception | None = None
         self.late_error: Exception | None = None
@@ -120,6 +121,7 @@ class CannedAnswering:
 
     def _note(self, question: str, scope: Scope, arguments: dict[str, Any]) -> None:
         self.asked.append({"question": question, "scope": scope, **arguments})
+        self.on_ask()
         if self.error is not None:
             raise self.error
 

@@ -15,7 +15,7 @@ from shared.observability.metrics import BrokerMetrics
 AWAY = None
 
 
-def loss_after(*answers: Mapping[int, int] | None) -> str | None:
+def loss_after(*answers: Mapping[int, int] | None, registry: CollectorRegistry | None = None) -> str | None:
     """One record was acknowledged before; the watch runs until the last answer was given."""
     memory = BrokerMemory("documents")
     memory.sending()(0, 0)
@@ -30,9 +30,16 @@ def loss_after(*answers: Mapping[int, int] | None) -> str | None:
             raise BrokerUnavailable("away")
         return answer
 
-    LossWatch(memory, ends, 0.0, halt, BrokerMetrics(CollectorRegistry())).run()
+    LossWatch(memory, ends, 0.0, halt, BrokerMetrics(registry or CollectorRegistry())).run()
     assert left == []
     return memory.loss
+
+
+def test_it_says_whether_the_broker_answered_last() -> None:
+    for answer, up in (({0: 1}, 1), (AWAY, 0)):
+        registry = CollectorRegistry()
+        loss_after(AWAY, {0: 1}, answer, registry=registry)
+        assert registry.get_sample_value("rag_broker_up") == up
 
 
 def test_a_broker_that_has_all_or_is_away_has_lost_nothing() -> None:

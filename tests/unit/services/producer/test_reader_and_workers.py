@@ -91,7 +91,8 @@ class Bench:
         max_bytes: int = 10_000,
     ) -> None:
         self.producer = RecordingProducer(max_bytes)
-        self.metrics = ProducerMetrics(CollectorRegistry())
+        self.registry = CollectorRegistry()
+        self.metrics = ProducerMetrics(self.registry)
         self.tracker = DeliveryTracker(START, 1_000)
         dead_letters = DeadLetterQueue(self.producer, "documents.dlq", self.metrics.dead_letters)
         self.sender = Sender(self.producer, dead_letters, "documents", "replay:x", self.metrics)
@@ -111,9 +112,11 @@ class Bench:
     def sent(self) -> list[DocumentEvent]:
         return [decode_event(record.value) for record in self.producer.of("documents")]
 
+    def sample(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
     def dropped(self, reason: str) -> float:
-        value: float = self.metrics.events_dropped.labels(reason)._value.get()
-        return value
+        return self.sample("rag_source_dropped_total", reason=reason) or 0.0
 
 
 class _Enricher:

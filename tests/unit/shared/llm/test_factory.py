@@ -13,6 +13,8 @@ from shared.llm.factory import serve_llm
 from shared.observability.metrics import LLMMetrics
 from shared.ports import LLM
 from shared.settings import LLMSettings, load_settings
+from tests.support.streams import read_to_end
+from tests.unit.shared.llm.scripted import PROMPT
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +83,18 @@ def test_empty_values_are_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.max_concurrent is None
     assert settings.openai_api_key is None
     assert settings.openai_api_key_file is None
+
+
+def test_quotes_are_measured_like_a_models_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM", "extractive")
+    registry, failures = CollectorRegistry(), list[BaseException]()
+    llm = serve_llm(load_settings(LLMSettings), LLMMetrics(registry), SystemClock(), failures.append)
+    read_to_end(llm.stream(PROMPT))
+    labels = {
+        "gen_ai_operation_name": "chat",
+        "gen_ai_provider_name": "extractive",
+        "gen_ai_request_model": "extractive",
+        "error_type": "",
+    }
+    assert registry.get_sample_value("gen_ai_client_operation_duration_seconds_count", labels) == 1
+    llm.close()

@@ -38,6 +38,11 @@ LIMITS = Limits(
     breaker_seconds=10.0,
 )
 DOWN = LLMUnavailable("down")
+MODEL = {
+    "gen_ai_operation_name": "chat",
+    "gen_ai_provider_name": "unknown",
+    "gen_ai_request_model": "unknown",
+}
 
 
 @dataclass
@@ -89,6 +94,8 @@ def test_an_answer_passes_through_with_its_usage() -> None:
     usage = TokenUsage(12, 3)
     with rigged(ScriptedLLM(["two ", "pieces"], usage=usage)) as rig:
         assert read_to_end(rig.guard.stream(PROMPT)) == (["two ", "pieces"], usage)
+        assert rig.metric("gen_ai_client_operation_time_to_first_chunk_seconds_count", **MODEL) == 1
+        assert rig.metric("rag_llm_model_load_duration_seconds_count") == 1
         assert (rig.guard.name, rig.guard.context_tokens, rig.guard.count_tokens("a b")) == (
             "scripted",
             100,

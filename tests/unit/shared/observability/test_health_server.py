@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from shared.errors import ConfigurationError
 from shared.lifecycle import Heartbeat
 from shared.observability.health_server import HealthServer
+from tests.support.exposition import exemplars
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 @dataclass
@@ -27,6 +30,7 @@ class Service:
 def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     registry = CollectorRegistry()
     Counter("turns", "Turns.", registry=registry)
+    Histogram("work_seconds", "Work.", registry=registry).observe(0.1, {"trace_id": TRACE})
     heartbeat = Heartbeat(max_silence=getattr(request, "param", 60.0))
     server = HealthServer("127.0.0.1", 0, registry, heartbeat, lambda: service.obstacle)
     server.start()
@@ -52,6 +56,14 @@ def test_silence_is_not_life(service: Service) -> None:
 def test_metrics_are_there_and_nothing_else(service: Service) -> None:
     assert "turns_total 0.0" in service.client.get("/metrics").text
     assert service.get("/") == (404, {"status": "not found"})
+
+
+def test_traces_go_with_the_figures_where_the_format_has_them(service: Service) -> None:
+    accept = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5"
+    response = service.client.get("/metrics", headers={"Accept": accept})
+    assert response.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert exemplars(response.text, "work_seconds") == {TRACE}
+    assert TRACE not in service.client.get("/metrics").text
 
 
 def test_a_port_in_use_is_one_line(service: Service) -> None:

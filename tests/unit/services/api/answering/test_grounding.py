@@ -58,3 +58,12 @@ def test_of_equal_evidence_the_one_that_the_model_read_is_quoted() -> None:
     grounded = ground("His instrument is called the nyckelbow.", question, evidence)
     assert grounded.text == "“Tavish Quell plays the nyckelbow.” [1]"
     assert ground("", question, evidence).citations[0].quote == evidence[0].text
+
+
+def test_it_counts_what_is_supported_and_names_what_the_model_cited() -> None:
+    grounded = ground(
+        "The earthquake killed 47 people [1, 3]. Dragons did it [12].", QUESTION, [TOLL, INJURED]
+    )
+    assert (grounded.supported, grounded.replaced, grounded.markers) == (1, 1, (1, 3, 12))
+    refused = ground("The earthquake happened in Velmora.", QUESTION, [TOLL, INJURED])
+    assert (refused.supported, refused.replaced, refused.markers) == (0, 1, ())
