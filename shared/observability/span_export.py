@@ -61,6 +61,7 @@ class _CountingExporter(SpanExporter):
         self._losses = losses
         self._lock = threading.Lock()
         self._waiting = 0
+        self._under_way = 0
         self._abandoned = False
 
     def enter(self, most: int) -> bool:
@@ -72,18 +73,22 @@ class _CountingExporter(SpanExporter):
             return True
 
     def abandon(self) -> int:
-        """Export nothing more; how many waited."""
+        """Export nothing more, count nothing more; how many waited or were under way."""
         with self._lock:
             self._abandoned = True
-            waiting, self._waiting = self._waiting, 0
-            return waiting
+            return self._waiting + self._under_way
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         with self._lock:
             if self._abandoned:
                 return SpanExportResult.FAILURE
             self._waiting -= len(spans)
+            self._under_way = len(spans)
         result = self._exporter.export(spans)
+        with self._lock:
+            self._under_way = 0
+            if self._abandoned:
+                return result
         if result is SpanExportResult.SUCCESS:
             self._counts.exported(len(spans))
         else:

@@ -19,7 +19,7 @@ from shared.observability.trace_ids import IdProvider
 from shared.settings import TracingSettings
 
 _NAMESPACE = "live-rag"
-_FLUSH_SECONDS = 3.0
+_FLUSH_SECONDS = 5.0
 _MOST_LINKS = 4_096  # a batch has one for each of BATCH_MAX_RECORDS
 _SDK_LOGGERS = ("opentelemetry.exporter.otlp", "opentelemetry.sdk._shared_internal")
 

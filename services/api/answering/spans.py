@@ -113,7 +113,7 @@ def describe_retrieval(hits: Sequence[Hit], top_k: int, question: str, content: 
         span.set_attribute(semconv.INPUT_VALUE, question)
     for number, hit in enumerate(hits):
         prefix = f"{semconv.RETRIEVAL_DOCUMENTS}.{number}"
-        span.set_attribute(f"{prefix}.{semconv.DOCUMENT_ID}", hit.chunk_id)
+        span.set_attribute(f"{prefix}.{semconv.DOCUMENT_ID}", hit.document_id)
         span.set_attribute(f"{prefix}.{semconv.DOCUMENT_SCORE}", hit.score)
         if hit.ingest_trace_id:
             span.set_attribute(f"{prefix}.{semconv.RAG_INGEST_TRACE}", hit.ingest_trace_id)
