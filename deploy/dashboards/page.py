@@ -14,7 +14,8 @@ _PREFACE = """\
 
 Five boards for Grafana 13.2. The first says whether the promises are kept; the others say why not. The (i) of
 a panel says what it shows, what is normal and what to do otherwise. Dots on latency panels are traces, and
-lead to Jaeger. Each alert has a page in `docs/runbook/`; `docs/metrics.md` explains every metric.
+lead to Jaeger. Each alert has a page in the [runbook](runbook/); [metrics.md](metrics.md) explains every
+metric.
 
 | Board | What for |
 |---|---|
