@@ -65,7 +65,7 @@ def note_embeddings(works: Sequence[Work], model: str, batch: Span, started: int
     """Of each work that had something to embed."""
     for work in works:
         if _is_traced(work) and (fresh := len(work.fresh)):
-            attributes = {
+            attributes: dict[str, str | int] = {
                 semconv.GEN_AI_OPERATION: "embeddings",
                 semconv.GEN_AI_REQUEST_MODEL: model,
                 semconv.OPENINFERENCE_KIND: "EMBEDDING",

@@ -129,7 +129,7 @@ def describe_prompt(tokens: int, dropped: int) -> None:
 
 def describe_grounding(supported: int, replaced: int) -> None:
     """Of the sentences that the model wrote, how many a source supports and how many none does."""
-    attributes = {
+    attributes: dict[str, str | float] = {
         semconv.GEN_AI_EVALUATION_NAME: "groundedness",
         semconv.GEN_AI_EVALUATION_SCORE: supported / max(supported + replaced, 1),
     }
