@@ -17,6 +17,8 @@ _ABBREVIATIONS = frozenset(
     " jan feb mar apr jun jul aug sep sept oct nov dec e.g i.e u.s u.k a.m p.m".split()
 )
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’.-][^\W\d_]+)*", re.UNICODE)
+_POSSESSIVE = ("'s", "’s")
+_SEPARATOR_OF_THOUSANDS = re.compile(r",(?=\d{3}(?:\D|$))")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _NUMBER_WORDS = {
     word: str(value)
@@ -89,26 +91,25 @@ def _append_stripped(spans: list[Span], text: str, start: int, end: int) -> None
         spans.append(Span(start, end))
 
 
-@lru_cache(maxsize=65_536)
-def _stem(word: str) -> str:
-    return str(snowballstemmer.stemmer("english").stemWord(word))
-
-
 def words(text: str) -> list[str]:
     """Words and numbers as written, in order; a possessive ``'s`` is cut off."""
-    return [re.sub(r"['’]s$", "", match[0]) for match in _WORD.finditer(text)]
+    found: list[str] = _WORD.findall(text)
+    if "'" not in text and "’" not in text:
+        return found
+    return [word[:-2] if word.endswith(_POSSESSIVE) else word for word in found]
 
 
+@lru_cache(maxsize=65_536)
 def normalise_word(word: str) -> str:
     """Lower-cased and stemmed; numbers without separators of thousands, number words as digits."""
     lowered = word.lower()
     if lowered[0].isdigit():
         return normalise_number(lowered)
-    return _NUMBER_WORDS.get(lowered) or _stem(lowered)
+    return _NUMBER_WORDS.get(lowered) or str(snowballstemmer.stemmer("english").stemWord(lowered))
 
 
 def normalise_number(number: str) -> str:
-    return re.sub(r",(?=\d{3}(?:\D|$))", "", number)
+    return _SEPARATOR_OF_THOUSANDS.sub("", number) if "," in number else number
 
 
 def terms(text: str) -> list[str]:

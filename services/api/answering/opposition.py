@@ -3,6 +3,8 @@ make a different statement out of the same words. Pure."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from shared.text import normalise_word, words
 
 _NEGATIONS = frozenset(
@@ -56,6 +58,7 @@ def _opposites() -> dict[str, frozenset[str]]:
 _OPPOSITES = _opposites()
 
 
+@lru_cache
 def denies(text: str) -> bool:
     """Whether the text has a word of denial."""
     lowered = [word.lower().replace("’", "'") for word in words(text)]
@@ -66,10 +69,15 @@ def denies(text: str) -> bool:
 
 def reverses(question: str, sentence: str) -> bool:
     """Whether ``sentence`` has the opposite of a word in ``question`` and not that word."""
-    asked = {normalise_word(word) for word in words(question)}
+    asked = _normal(question)
     said = {normalise_word(word) for word in words(sentence)}
     added = said - asked
     return any(_opposed_to(word) & added or _prefixed(word, added) for word in asked - said)
+
+
+@lru_cache
+def _normal(text: str) -> frozenset[str]:
+    return frozenset(normalise_word(word) for word in words(text))
 
 
 def _opposed_to(word: str) -> frozenset[str]:
@@ -78,8 +86,9 @@ def _opposed_to(word: str) -> frozenset[str]:
 
 def _prefixed(word: str, others: set[str]) -> bool:
     """Whether one of ``others`` is ``word`` with a prefix that reverses it, or the other way round."""
-    return any(_is_reversed(word, other) or _is_reversed(other, word) for other in others)
-
-
-def _is_reversed(word: str, longer: str) -> bool:
-    return len(word) >= _LEAST_STEM and longer.endswith(word) and longer.removesuffix(word) in _PREFIXES
+    if len(word) < _LEAST_STEM:
+        return False
+    if any(prefix + word in others for prefix in _PREFIXES):
+        return True
+    roots = (word[len(prefix) :] for prefix in _PREFIXES if word.startswith(prefix))
+    return any(len(root) >= _LEAST_STEM and root in others for root in roots)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -52,6 +53,7 @@ class AnswerKind(StrEnum):
     ANY = "any"
 
 
+@lru_cache
 def expected_kind(question: str) -> AnswerKind:
     """Of the last sentence that asks for something: a follow-up stands behind the question before it."""
     kinds = (_kind(sentence) for sentence in reversed(sentences(question)))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import lru_cache
 
 from services.api.answering.opposition import denies, reverses
 from services.api.answering.question import expected_kind, offers
 from services.api.answering.vocabulary import Vocabulary
 from shared.text import CALENDAR, STOP_WORDS, sentences, words
 
-_ASKING = frozenset("type types kind kinds name named names called".split())
+_NO_CONTENT = STOP_WORDS | frozenset("type types kind kinds name named names called".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ def signals(question: str, title: str, sentence: str, relevance: float) -> Signa
     )
 
 
-def _content(question: str) -> list[_Word]:
+@lru_cache
+def _content(question: str) -> Sequence[_Word]:
     """What a sentence must speak of. A follow-up stands behind the question before it, of which only names
     and numbers still count."""
     *earlier, latest = [found for sentence in sentences(question) if (found := _content_of(sentence))] or [[]]
@@ -89,5 +91,5 @@ def _content_of(sentence: str) -> list[_Word]:
             is_number=word[0].isdigit(),
         )
         for position, word in enumerate(in_order)
-        if word.lower() not in STOP_WORDS | _ASKING
+        if word.lower() not in _NO_CONTENT
     ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cached_property
 
 from shared.text import normalise_word, words
 
@@ -37,7 +39,15 @@ class Vocabulary:
         parts = re.split(r"[-–.]", word)
         if len(parts) > 1:
             return all(self.has(part) for part in parts if part)
-        return any(_are_related(normal, other) for other in self._normal)
+        return any(_are_related(normal, other) for other in self._by_root.get(normal[:_LEAST_ROOT], ()))
+
+    @cached_property
+    def _by_root(self) -> Mapping[str, list[str]]:
+        """Words that begin alike: those of one root do."""
+        found: dict[str, list[str]] = {}
+        for word in self._normal:
+            found.setdefault(word[:_LEAST_ROOT], []).append(word)
+        return found
 
 
 def _are_related(one: str, other: str) -> bool:
