@@ -23,8 +23,8 @@ Written by `{COMMAND}` from the declarations in
 
 `GET /metrics` of the API's port, and of the producer's and the processor's `METRICS_PORT`, answers in the
 text format, or in OpenMetrics, with exemplars, to who accepts `application/openmetrics-text` as Prometheus
-does. An exemplar carries the `trace_id` of a request or an event that the figure came from, if its trace was
-sampled.
+does. An exemplar carries the `trace_id` of a request or an event that the figure came from, if that trace is
+exported (`OTEL_EXPORTER_OTLP_ENDPOINT`) and sampled.
 
 Labels have the values below and no others: ids, titles, questions and addresses are never labels. All series
 exist from the start, with 0, but for those that say when they are absent. Histograms end in `_bucket` (upper
