@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from opentelemetry import trace
-from opentelemetry.trace import INVALID_SPAN
+from opentelemetry.trace import INVALID_SPAN, Span
 
 from services.processor.offsets import Ledger
 from services.processor.spans import note_failure, start_commit_span
@@ -45,7 +45,7 @@ class Committer:
         self._flushing: Future[None] | None = None
         self._offsets: dict[TopicPartition, int] = {}
         self._failed = False
-        self._span = INVALID_SPAN
+        self._span: Span = INVALID_SPAN
 
     @property
     def failed(self) -> bool:
