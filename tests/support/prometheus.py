@@ -92,6 +92,19 @@ class PrometheusClient:
             if alert["state"] == "firing"
         }
 
+    def report(self) -> str:
+        """What fires and which targets are down, for the message of a failed test."""
+        firing = [alert for alert in self._get("alerts")["alerts"] if alert["state"] == "firing"]
+        down = [target for target in self.targets() if target["health"] != "up"]
+        return "\n".join(
+            (
+                "firing:",
+                *(f"  {alert['labels']} {alert['annotations'].get('description')}" for alert in firing),
+                "down:",
+                *(f"  {target['scrapeUrl']}: {target['lastError']}" for target in down),
+            )
+        )
+
     def _get(self, path: str, **parameters: str) -> dict[str, Any]:
         response = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, trust_env=False, timeout=30)
         response.raise_for_status()
