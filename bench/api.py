@@ -41,7 +41,7 @@ class Api:
         with contextlib.closing(
             http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         ) as connection:
-            return json.loads(_exchange(connection, path, json.dumps(body).encode()))  # type: ignore[no-any-return]
+            return json.loads(exchange(connection, path, json.dumps(body).encode()))  # type: ignore[no-any-return]
 
     def metric(self, name: str) -> float:
         """The sum of the samples of this name."""
@@ -61,7 +61,8 @@ class Api:
 
 @contextlib.contextmanager
 def started_api(place: StorePlace, folder: Path, **settings: str) -> Iterator[Api]:
-    """With a broker of its own; ``place`` is open to it, and filled. The environment decides on the rest."""
+    """With a broker of its own; ``place`` is open to it, and filled. The environment decides on what
+    ``settings`` do not name."""
     port, broker_port = free_port(), free_port()
     keys = folder / "api-keys"
     keys.touch(mode=0o600)
@@ -77,12 +78,11 @@ def started_api(place: StorePlace, folder: Path, **settings: str) -> Iterator[Ap
         "API_PORT": str(port),
         "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{broker_port}",
         "LOG_LEVEL": "WARNING",
-        **settings,
     }
     log = folder / "api.log"
     with (
         _running(broker_command(broker_port), folder / "broker.log", environment),
-        _running([sys.executable, "-m", "services.api"], log, environment) as process,
+        _running([sys.executable, "-m", "services.api"], log, {**environment, **settings}) as process,
     ):
         api = Api(port, psutil.Process(process.pid), log)
         deadline = time.monotonic() + _START_SECONDS
@@ -157,7 +157,7 @@ def _send_all(port: int, path: str, bodies: list[bytes], clients: int) -> Load:
                 while True:
                     body = waiting.get_nowait()
                     sent = time.perf_counter()
-                    _exchange(connection, path, body)
+                    exchange(connection, path, body)
                     seconds.append(time.perf_counter() - sent)
             except queue.Empty:
                 return
@@ -178,7 +178,11 @@ def _send_all(port: int, path: str, bodies: list[bytes], clients: int) -> Load:
     return Load(whole, seconds, time.process_time() - cpu)
 
 
-def _exchange(connection: http.client.HTTPConnection, path: str, body: bytes) -> bytes:
+def exchange(connection: http.client.HTTPConnection, path: str, body: bytes) -> bytes:
+    """The answer to a request with the benchmark's key.
+
+    :raises SystemExit: any answer but 200.
+    """
     connection.request("POST", path, body, _HEADERS)
     response = connection.getresponse()
     content = response.read()

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ from shared.embedder.factory import build_embedder
 from shared.events import DocumentEvent, Operation
 from shared.messaging.document_record import document_record
 from shared.messaging.factory import build_producer, ensure_topics
-from shared.ports import Embedder, Producer
+from shared.ports import Embedder, OutgoingRecord, Producer
 from shared.settings import EmbedderSettings, KafkaSettings
 
 _WORDS = (
@@ -62,6 +62,21 @@ def texts(seed: int, count: int, words: int) -> list[str]:
 
 
 @contextlib.contextmanager
+def _environment(changed: dict[str, str]) -> Iterator[None]:
+    """This process's own, for the block."""
+    before = dict(os.environ)
+    os.environ.update(changed)
+    try:
+        yield
+    finally:
+        for name in changed:
+            if name in before:
+                os.environ[name] = before[name]
+            else:
+                del os.environ[name]
+
+
+@contextlib.contextmanager
 def _process(command: list[str], log: Path, environment: dict[str, str]) -> Iterator[psutil.Process]:
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -74,19 +89,14 @@ def _process(command: list[str], log: Path, environment: dict[str, str]) -> Iter
             process.wait(30)
 
 
-def _metric(port: int, name: str) -> float:
-    """The sum of the samples whose name and labels begin with ``name``."""
-    text = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
-    return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name))
-
-
 def _ready(port: int) -> bool:
     with contextlib.suppress(httpx.TransportError):
         return httpx.get(f"http://127.0.0.1:{port}/health/ready", trust_env=False).is_success
     return False
 
 
-def _events(batch: list[str], name: str, revision: int = 1) -> list[DocumentEvent]:
+def upserts(batch: list[str], name: str, revision: int = 1) -> list[DocumentEvent]:
+    """One for each text, of documents whose ids hold ``name``."""
     now = truncate_to_milliseconds(datetime.now(UTC))
     return [
         DocumentEvent(
@@ -101,12 +111,13 @@ def _events(batch: list[str], name: str, revision: int = 1) -> list[DocumentEven
 
 @dataclass(frozen=True)
 class Processor:
-    """A running processor, and the producer that feeds it."""
+    """A running processor, and the producer that feeds it with ``record`` of each event."""
 
     port: int
     topic: str
     producer: Producer
     process: psutil.Process
+    record: Callable[[str, DocumentEvent], OutgoingRecord]
 
     def index(self, events: list[DocumentEvent]) -> float:
         """Seconds until all have an outcome. The processor is stopped until they stand in the topic: to
@@ -116,7 +127,7 @@ class Processor:
         self.process.suspend()
         try:
             for event in events:
-                self.producer.send(document_record(self.topic, event))
+                self.producer.send(self.record(self.topic, event))
             self.producer.flush(60)
         finally:
             self.process.resume()
@@ -128,10 +139,19 @@ class Processor:
         return time.perf_counter() - begun
 
     def processed(self) -> float:
-        return _metric(self.port, "rag_ingest_documents_total{")
+        return self.metric("rag_ingest_documents_total{")
 
     def embedded_chunks(self) -> float:
-        return _metric(self.port, "rag_embedding_batch_size_sum")
+        return self.metric("rag_embedding_batch_size_sum")
+
+    def metric(self, name: str) -> float:
+        """The sum of the samples whose name and labels begin with ``name``."""
+        text = httpx.get(f"http://127.0.0.1:{self.port}/metrics", trust_env=False).text
+        lines = (line for line in text.splitlines() if line.startswith(name))
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+    def megabytes(self) -> float:
+        return float(self.process.memory_info().rss) / 2**20
 
     def cpu_seconds(self) -> float:
         times = self.process.cpu_times()
@@ -139,8 +159,11 @@ class Processor:
 
 
 @contextlib.contextmanager
-def _processor() -> Iterator[Processor]:
-    """With a broker and a store of its own; the environment decides on everything else."""
+def started_processor(
+    record: Callable[[str, DocumentEvent], OutgoingRecord] = document_record, **settings: str
+) -> Iterator[Processor]:
+    """With a broker and a store of its own; the environment decides on everything else that ``settings`` do
+    not name."""
     port, broker_port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         environment = {
@@ -149,13 +172,15 @@ def _processor() -> Iterator[Processor]:
             "DATA_DIR": folder,
             "METRICS_PORT": str(port),
         }
-        os.environ.update(environment)
+        stack.enter_context(_environment(environment))
         kafka = KafkaSettings()
         stack.enter_context(_process(broker_command(broker_port), Path(folder) / "broker.log", {}))
         ensure_topics(kafka, 30)
         process = stack.enter_context(
             _process(
-                [sys.executable, "-m", "services.processor"], Path(folder) / "processor.log", environment
+                [sys.executable, "-m", "services.processor"],
+                Path(folder) / "processor.log",
+                {**environment, **settings},
             )
         )
         producer = build_producer(kafka, "bench")
@@ -163,7 +188,7 @@ def _processor() -> Iterator[Processor]:
         while not _ready(port):
             assert process.is_running(), (Path(folder) / "processor.log").read_text()
             time.sleep(0.1)
-        yield Processor(port, kafka.topic, producer, process)
+        yield Processor(port, kafka.topic, producer, process, record)
 
 
 def _compare(processor: Processor, embedder: Embedder, arguments: argparse.Namespace, words: int) -> None:
@@ -173,7 +198,7 @@ def _compare(processor: Processor, embedder: Embedder, arguments: argparse.Names
     print("round  encoder/s  processor/s  ratio  CPU ms/document: encoder  processor")
     for number in range(arguments.rounds):
         batch = texts(arguments.seed + number, arguments.documents, words)
-        events = _events(batch, f"{words}-{number}")
+        events = upserts(batch, f"{words}-{number}")
         windows = [item.text for event in events for item in chunker.chunk(event.document)]
         begun, own_cpu = time.perf_counter(), time.process_time()
         embedder.embed(windows)
@@ -192,9 +217,9 @@ def _repeat(processor: Processor, arguments: argparse.Namespace, words: int) -> 
     """``--repeat`` documents once, and then a second revision of each with the same text."""
     batch = texts(arguments.seed + 1_000, arguments.repeat, words)
     name = f"repeat-{words}"
-    first = len(batch) / processor.index(_events(batch, name))
+    first = len(batch) / processor.index(upserts(batch, name))
     embedded, cpu = processor.embedded_chunks(), processor.cpu_seconds()
-    seconds = processor.index(_events(batch, name, 2))
+    seconds = processor.index(upserts(batch, name, 2))
     sent = len(batch)
     again = sent / seconds
     cpu = 1000 * (processor.cpu_seconds() - cpu) / sent
@@ -221,17 +246,17 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    with _processor() as processor:
+    with started_processor() as processor:
         settings = EmbedderSettings()
         print(f"embedder {settings.kind}, backend {settings.backend}")
-        processor.index(_events(["warm up " * 5] * 8, "warm-up"))
+        processor.index(upserts(["warm up " * 5] * 8, "warm-up"))
         embedder = build_embedder(settings) if arguments.rounds else None
         for words in arguments.words:
             if embedder is not None:
                 _compare(processor, embedder, arguments, words)
             if arguments.repeat:
                 _repeat(processor, arguments, words)
-        memory = processor.process.memory_info().rss / 2**20
+        memory = processor.megabytes()
     print(f"processor's resident memory {memory:.0f} MiB")
 
 
