@@ -47,11 +47,13 @@ _LONGEST_SOCKET_PATH = 104 - len(".4194304") - 1
 
 
 def merge_environment(environment: Mapping[str, str], dotenv: Mapping[str, str | None]) -> dict[str, str]:
-    """What every process of the stack sees: environment, over ``.env``, over the local defaults."""
+    """What every process of the stack sees: environment, over ``.env``, over the local defaults. An empty
+    ``OTEL_…`` is left out: by OpenTelemetry's rules it is not set, and the broker exits on one."""
     from_file = {name.upper(): value for name, value in dotenv.items() if value is not None}
     given = {name.upper() for name in environment}
     below = {**LOCAL_DEFAULTS, **from_file}
-    return {**{name: value for name, value in below.items() if name not in given}, **environment}
+    merged = {**{name: value for name, value in below.items() if name not in given}, **environment}
+    return {name: value for name, value in merged.items() if value or not name.startswith("OTEL_")}
 
 
 def read_environment() -> dict[str, str]:

@@ -39,6 +39,13 @@ class TestEnvironment:
     def test_a_name_without_a_value_is_not_a_setting(self) -> None:
         assert "SOURCE" not in merge_environment({}, {"SOURCE": None})
 
+    def test_an_empty_setting_of_opentelemetry_is_not_set(self) -> None:
+        merged = merge_environment(
+            {"OTEL_EXPORTER_OTLP_ENDPOINT": "", "API_PORT": ""}, {"OTEL_SDK_DISABLED": ""}
+        )
+        assert not [name for name in merged if name.startswith("OTEL_")]
+        assert merged["API_PORT"] == ""
+
     def test_services_find_everything_in_one_folder(self, tmp_path: Path) -> None:
         environment = stack_in(tmp_path, replay_port=7777).environment({"PATH": "/bin"}, "replay")
         assert environment["DATA_DIR"] == str(tmp_path)
