@@ -48,13 +48,12 @@ suite() {
 }
 
 # Each in a process of its own: what one suite has loaded, such as another suite's model runtime, must not
-# decide how the next one fares. All run, whatever fails. Two at a time in the suites that mostly wait for
-# brokers and for processes.
+# decide how the next one fares. All run, whatever fails. Two tests at a time, but where a whole stack runs.
 every_suite() {
   local suite status spread failed=()
   for suite in unit contract integration chaos e2e; do
     status=0 spread=(-n 0)
-    case $suite in contract | integration) spread=(-n 2 --dist loadfile) ;; esac
+    case $suite in unit | contract | integration) spread=(-n 2 --dist loadfile) ;; esac
     run "tests/$suite" "$(venv_python)" -m pytest -m "not soak" "${spread[@]}" "tests/$suite" "$@" || status=$?
     # 5: none was selected, as the options may have wanted.
     if [ "$status" -ne 0 ] && { [ "$status" -ne 5 ] || [ $# -eq 0 ]; }; then
