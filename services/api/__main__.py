@@ -59,7 +59,6 @@ log = logging.getLogger(__name__)
 NAME = "api"
 _BROKER_CHECK_SECONDS = 2.0
 _FLUSH_SECONDS = 5.0
-_REDIS_SEARCHES = 4
 
 
 def main(lifecycle: Lifecycle) -> None:
@@ -111,8 +110,8 @@ def main(lifecycle: Lifecycle) -> None:
     span_content = SpanContent(generation.kind, with_text)
     tuning = Tuning(retrieval.dense_weight, retrieval.recency_weight, retrieval.recency_half_life)
     reranking = Reranking(reranker, rereading.top) if reranker else None
-    # A store in this process needs the interpreter; the other one is waited for most of the time.
-    at_once = _REDIS_SEARCHES if storage.vector_store == "redis" else 1
+    # A store in this process needs the interpreter; the other one is waited for, long where it is away.
+    at_once = settings.threads if storage.vector_store == "redis" else 1
     retriever = Retriever(store, index, follower, tuning, clock, reranking, at_once)
     lifecycle.on_close("retriever", retriever.close)
     producer = build_producer(kafka, NAME)

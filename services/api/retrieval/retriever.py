@@ -97,35 +97,36 @@ class Retriever:
 
         :raises StoreUnavailable: the store cannot be reached.
         """
-        with self._lanes.enter() as alone:
-            return self._retrieve(question, embedding, top_k, where, recency_weight, timed, alone)
-
-    def _retrieve(
-        self,
-        question: str,
-        embedding: Embedding,
-        top_k: int,
-        where: SearchFilter,
-        recency_weight: float | None,
-        timed: Timed,
-        alone: bool,
-    ) -> list[Hit]:
-        self.catch_up()
         prior = self._prior(recency_weight)
         to_rerank = self._reranking.top if self._reranking else 0
         documents = max(top_k + (_READ_FOR_RECENCY if prior.weight else _SPARE), to_rerank)
         candidates = max(CANDIDATES, 5 * top_k, 5 * to_rerank)
+        with self._lanes.enter() as alone:
+            hits = self._look_up(question, embedding, where, top_k, documents, candidates, alone)
+        if self._reranking:
+            with timed("rerank"):
+                hits = self._reranking.apply(question, hits)
+        return diversified(self._with_prior(hits, prior), top_k)
+
+    def _look_up(
+        self,
+        question: str,
+        embedding: Embedding,
+        where: SearchFilter,
+        top_k: int,
+        documents: int,
+        candidates: int,
+        alone: bool,
+    ) -> list[Hit]:
+        """The passages of the best ``documents``, ``top_k`` or more of them if there are as many."""
+        self.catch_up()
         while True:
             windows, lexical = self._found(question, embedding, candidates, where, alone)
             stored = self._read(self._ranked_documents(windows, lexical)[:documents], where)
             hits = self._passages(stored, windows, lexical)
             if len(hits) >= top_k or (len(windows) < candidates and len(lexical) < candidates):
-                break
+                return hits
             candidates *= 4  # a few long documents took all places
-        if self._reranking:
-            with timed("rerank"):
-                hits = self._reranking.apply(question, hits)
-        return diversified(self._with_prior(hits, prior), top_k)
 
     def _found(
         self, question: str, embedding: Embedding, candidates: int, where: SearchFilter, alone: bool

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -158,6 +160,27 @@ def test_a_question_that_the_model_cannot_read_whole_keeps_the_order(plain: Benc
         put(bench.store, SHORT, WHOLE, OTHER)
     assert reranked.ask(question) == plain.ask(question)
     assert ids(reranked.ask(question)) == ["short", "whole", "other"]
+
+
+class _WaitsForAnother:
+    """A reranker that scores nothing before a second question has come to it."""
+
+    name = "waits"
+
+    def __init__(self) -> None:
+        self._both = threading.Barrier(2)
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        self._both.wait(20)
+        return [0.0] * len(texts)
+
+
+def test_a_question_that_is_read_again_keeps_nobody_from_looking_up(tmp_path: Path) -> None:
+    with closing(Bench(tmp_path, Reranking(_WaitsForAnother(), top=5))) as bench:
+        put(bench.store, SHORT)
+        with ThreadPoolExecutor(2) as threads:
+            found = list(threads.map(lambda _: bench.ask(), range(2)))
+    assert [len(hits) for hits in found] == [1, 1]
 
 
 def test_it_is_a_stage_of_an_answer(plain: Bench, reranked: Bench) -> None:
