@@ -17,6 +17,7 @@ _ABBREVIATIONS = frozenset(
     " jan feb mar apr jun jul aug sep sept oct nov dec e.g i.e u.s u.k a.m p.m".split()
 )
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’.-][^\W\d_]+)*", re.UNICODE)
+_LONGEST_REMEMBERED = 50
 _POSSESSIVE = ("'s", "’s")
 _SEPARATOR_OF_THOUSANDS = re.compile(r",(?=\d{3}(?:\D|$))")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
@@ -99,9 +100,14 @@ def words(text: str) -> list[str]:
     return [word[:-2] if word.endswith(_POSSESSIVE) else word for word in found]
 
 
-@lru_cache(maxsize=65_536)
 def normalise_word(word: str) -> str:
     """Lower-cased and stemmed; numbers without separators of thousands, number words as digits."""
+    # What is longer would fill the memory, and hardly comes twice.
+    return _normalised(word) if len(word) <= _LONGEST_REMEMBERED else _normalised.__wrapped__(word)
+
+
+@lru_cache(maxsize=65_536)
+def _normalised(word: str) -> str:
     lowered = word.lower()
     if lowered[0].isdigit():
         return normalise_number(lowered)

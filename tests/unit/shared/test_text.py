@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.text import names, numbers, sentence_spans, sentences, terms
+from shared.text import _normalised, names, normalise_word, numbers, sentence_spans, sentences, terms
 
 
 def test_sentences_end_where_a_reader_ends_them() -> None:
@@ -76,3 +76,11 @@ def test_numbers(text: str, expected: set[str]) -> None:
 )
 def test_names(text: str, expected: set[str]) -> None:
     assert names(text) == expected
+
+
+def test_long_words_are_not_kept_in_memory() -> None:
+    kept = _normalised.cache_info().currsize
+    assert [normalise_word(f"{'x' * 60}{letter}s") for letter in "abc"] == [
+        f"{'x' * 60}{letter}" for letter in "abc"
+    ]
+    assert _normalised.cache_info().currsize == kept
