@@ -80,7 +80,5 @@ def test_names(text: str, expected: set[str]) -> None:
 
 def test_long_words_are_not_kept_in_memory() -> None:
     kept = _normalised.cache_info().currsize
-    assert [normalise_word(f"{'x' * 60}{letter}s") for letter in "abc"] == [
-        f"{'x' * 60}{letter}" for letter in "abc"
-    ]
+    assert normalise_word("Xyz" * 20) == "xyz" * 20
     assert _normalised.cache_info().currsize == kept
