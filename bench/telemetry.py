@@ -2,10 +2,10 @@
 
 Two processes of each service run side by side. One is without telemetry: no receiver of spans, and nobody
 scrapes its metrics, which it keeps all the same. The other sends every span over OTLP to a local process
-that takes and drops them, and is scraped every 5 s in OpenMetrics, with exemplars. They take turns in one
-run, as in ABBA, because absolute times drift on shared machines: round by round of a backlog in Kafka, and
-question by question of one client. The processor time of a document and of a question is what noise disturbs
-least.
+that takes and drops them, and is scraped in OpenMetrics, with exemplars, as often as prometheus.yml says.
+They take turns in one run, as in ABBA, because absolute times drift on shared machines: round by round of a
+backlog in Kafka, and question by question of one client. The processor time of a document and of a question
+is what noise disturbs least.
 ``--control`` runs both sides without telemetry: that much is noise.
 """
 

@@ -19,7 +19,7 @@ from shared.events import DocumentEvent
 from shared.messaging.document_record import document_record
 from shared.ports import OutgoingRecord
 
-SCRAPE_SECONDS = 5.0
+SCRAPE_SECONDS = 10.0  # as prometheus/prometheus.yml
 _START_SECONDS = 60.0
 _ids = RandomIdGenerator()
 _ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5"

@@ -235,6 +235,23 @@ class TokenUsage:
     output_tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class FoundSpan:
+    """Where a passage answers a question, if it does: ``passage[start:end]``, in characters. ``score``: of
+    that answer, the sum of two logits; ``no_answer_score``: of there being none. A passage without a word
+    has an empty span, with a score of minus infinity."""
+
+    start: int
+    end: int
+    score: float
+    no_answer_score: float
+
+    @property
+    def null_odds(self) -> float:
+        """Those of SQuAD 2.0, as a logarithm: above 0 the model holds that the passage does not answer."""
+        return self.no_answer_score - self.score
+
+
 class Outcome(StrEnum):
     """How a question ended."""
 

@@ -15,6 +15,7 @@ RagError
 │       ├── LLMLoading       its weights are not in memory yet
 │       └── LLMRefused       it is well, but does not take this prompt
 ├── QuestionTooLong          leave the passages in the order that they have
+├── InferenceFailed          go on without what the model would have said, and say so
 ├── InvalidEvent             will never work: dead-letter with the reason
 ├── CursorExpired            the change feed no longer reaches back that far: start anew
 └── StoreDamaged             stop: an operator must look
@@ -105,6 +106,10 @@ class InvalidReason(StrEnum):
 
 class QuestionTooLong(RagError):
     """A model that reads question and passage together has no room for the passage."""
+
+
+class InferenceFailed(RagError):
+    """A model that was loaded well cannot be run, or says what is no number."""
 
 
 class InvalidEvent(RagError):

@@ -15,6 +15,7 @@ from shared.domain import (
     ChangePage,
     Chunk,
     Document,
+    FoundSpan,
     Hit,
     Match,
     Prompt,
@@ -221,6 +222,22 @@ class Reranker(Protocol):
         those of one question can be compared. A text that is too long is cut, the question never.
 
         :raises QuestionTooLong: too little of any text would be left.
+        :raises InferenceFailed: the model cannot be run.
+        """
+
+
+class Reader(Protocol):
+    """Says where in a passage the answer to a question stands, and how sure it is that there is one. Safe to
+    call from several threads."""
+
+    @property
+    def name(self) -> str: ...
+
+    def read(self, question: str, passages: Sequence[str]) -> list[FoundSpan]:
+        """One for each passage, in order. All of a passage is read, however long; the question is never cut.
+
+        :raises QuestionTooLong: too little room would be left for passages.
+        :raises InferenceFailed: the model cannot be run, or its scores are no numbers.
         """
 
 

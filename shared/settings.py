@@ -6,7 +6,9 @@ allowed. Each service's own settings stand beside its code.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -43,6 +45,29 @@ def load_settings(cls: type[AnySettings]) -> AnySettings:
             for problem in error.errors()
         ]
         raise ConfigurationError("; ".join(lines)) from None
+
+
+def settings_problems(classes: Iterable[type[BaseSettings]]) -> list[str]:
+    """A line for each wrong variable; one that several classes read is named once."""
+    lines: dict[str, None] = {}
+    for cls in classes:
+        try:
+            load_settings(cls)
+        except ConfigurationError as error:
+            lines.update(dict.fromkeys(str(error).split("; ")))
+    return list(lines)
+
+
+def declared_settings(module: ModuleType) -> list[type[BaseSettings]]:
+    """The settings classes that a module declares itself, in its order."""
+    return [
+        item
+        for item in vars(module).values()
+        if isinstance(item, type)
+        and issubclass(item, BaseSettings)
+        and item.__module__ == module.__name__
+        and item.model_fields
+    ]
 
 
 def _variable(cls: type[BaseSettings], location: tuple[int | str, ...]) -> str:
@@ -119,6 +144,19 @@ class RerankerSettings(EnvironmentSettings):
     kind: Literal["none", "cross-encoder"] = Field(default="none", validation_alias="RERANKER")
     model: str | None = None
     top: int = Field(default=20, ge=1, le=200)
+    threads: int | None = Field(default=None, ge=1, le=256)
+
+
+class ReaderSettings(EnvironmentSettings):
+    """``top``: how many passages are read, which is what a question waits for. ``threshold``: the odds, as a
+    logarithm, against an answer above which a passage counts as having none."""
+
+    model_config = SettingsConfigDict(env_prefix="READER_", env_ignore_empty=True)
+
+    kind: Literal["none", "question-answering"] = Field(default="none", validation_alias="READER")
+    model: str | None = None
+    threshold: float = Field(default=0.0, allow_inf_nan=False)
+    top: int = Field(default=5, ge=1, le=50)
     threads: int | None = Field(default=None, ge=1, le=256)
 
 

@@ -18,6 +18,7 @@ _ABBREVIATIONS = frozenset(
 )
 _WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’.-][^\W\d_]+)*", re.UNICODE)
 _LONGEST_REMEMBERED = 50
+_LONGEST_SENTENCE = 500
 _POSSESSIVE = ("'s", "’s")
 _SEPARATOR_OF_THOUSANDS = re.compile(r",(?=\d{3}(?:\D|$))")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
@@ -94,10 +95,20 @@ def _append_stripped(spans: list[Span], text: str, start: int, end: int) -> None
 
 def words(text: str) -> list[str]:
     """Words and numbers as written, in order; a possessive ``'s`` is cut off."""
+    # A sentence that is weighed is read for its terms, numbers and names one after the other.
+    return list(_words_of(text)) if len(text) <= _LONGEST_SENTENCE else _find_words(text)
+
+
+def _find_words(text: str) -> list[str]:
     found: list[str] = _WORD.findall(text)
     if "'" not in text and "’" not in text:
         return found
     return [word[:-2] if word.endswith(_POSSESSIVE) else word for word in found]
+
+
+@lru_cache(maxsize=512)
+def _words_of(sentence: str) -> tuple[str, ...]:
+    return tuple(_find_words(sentence))
 
 
 def normalise_word(word: str) -> str:

@@ -9,12 +9,12 @@ to be written down. Prints the weights and, for several thresholds, what they wo
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ THRESHOLDS = tuple(round(0.2 + 0.05 * step, 2) for step in range(13))
 _REGULARISATION = 0.1
 
 Matrix = NDArray[np.float64]
+Weighed = TypeVar("Weighed")
 
 
 def collect(
@@ -48,16 +49,31 @@ def collect(
 ) -> tuple[Matrix, list[int]]:
     """Signals (n, number of signals), and which questions they belong to: the others had no evidence."""
 
-    def found(question: Question) -> Signals | None:
-        hits = [hit_of(body) for body in stack.search(question.text, top_k=TOP_K)]
+    def found(question: Question, hits: Sequence[Hit]) -> Signals | None:
         return strongest_signals(question.text, embedder.embed([question.text])[0], hits, embedder)
 
-    with ThreadPoolExecutor(CLIENTS) as clients:
-        signals = list(
-            tqdm(clients.map(found, questions), desc="weighed", unit="question", total=len(questions))
-        )
+    signals = for_each(stack, questions, found)
     rows = [row for row, item in enumerate(signals) if item is not None]
     return np.array([item.values() for item in signals if item is not None]), rows
+
+
+def for_each(
+    stack: RunningStack, questions: Sequence[Question], weigh: Callable[[Question, Sequence[Hit]], Weighed]
+) -> list[Weighed]:
+    """What is made of each question and what is found for it, in order."""
+
+    def search_and_weigh(question: Question) -> Weighed:
+        return weigh(question, [hit_of(body) for body in stack.search(question.text, top_k=TOP_K)])
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        return list(
+            tqdm(
+                clients.map(search_and_weigh, questions),
+                desc="weighed",
+                unit="question",
+                total=len(questions),
+            )
+        )
 
 
 def hit_of(body: dict[str, Any]) -> Hit:

@@ -9,6 +9,8 @@ import sys
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry
 
+from services.api.answering.question_embedder import QuestionEmbedder
+from services.api.answering.reading import Reading
 from services.api.answering.service import AnswerService
 from services.api.answering.spans import SpanContent
 from services.api.app import create_app
@@ -39,6 +41,7 @@ from shared.observability.measured_embedder import MeasuredEmbedder
 from shared.observability.measured_store import MeasuredStore
 from shared.observability.metrics import ApiMetrics
 from shared.observability.tracing import configure_tracing
+from shared.reader.factory import build_reader
 from shared.reranker.factory import build_reranker
 from shared.resilience.backoff import Backoff
 from shared.resilience.startup import Startup
@@ -47,6 +50,7 @@ from shared.settings import (
     KafkaSettings,
     LLMSettings,
     ObservabilitySettings,
+    ReaderSettings,
     RerankerSettings,
     TracingSettings,
     VectorStoreSettings,
@@ -59,6 +63,7 @@ log = logging.getLogger(__name__)
 NAME = "api"
 _BROKER_CHECK_SECONDS = 2.0
 _FLUSH_SECONDS = 5.0
+_SEARCH_THREADS = 2  # one embeds while the other looks up
 
 
 def main(lifecycle: Lifecycle) -> None:
@@ -77,6 +82,7 @@ def main(lifecycle: Lifecycle) -> None:
     generation = load_settings(LLMSettings)
     retrieval = load_settings(RetrievalSettings)
     rereading = load_settings(RerankerSettings)
+    answerability = load_settings(ReaderSettings)
     check_event_limit(settings, kafka)
     # What can be wrong in a moment comes before what takes seconds to load.
     keys = KeyRing(settings.keys_path(storage.data_dir))
@@ -88,6 +94,8 @@ def main(lifecycle: Lifecycle) -> None:
         on_batch=metrics.embedding_batch_size.observe,
     )
     reranker = build_reranker(rereading)
+    reader = build_reader(answerability)
+    reading = Reading(reader, answerability.top, answerability.threshold, metrics) if reader else None
     llm = serve_llm(generation, metrics.llm, clock, lifecycle.fail)
     lifecycle.on_close("llm", llm.close)
     store = StoreToCome()
@@ -103,6 +111,7 @@ def main(lifecycle: Lifecycle) -> None:
         Limits(settings.watches, settings.watches_per_key),
         metrics,
         settings.min_confidence,
+        reading,
     )
     follower = ChangeFollower(store, index, [cache.take_in, board.take_in])
     lifecycle.on_close("change follower", follower.close)
@@ -133,6 +142,7 @@ def main(lifecycle: Lifecycle) -> None:
                     metrics=metrics,
                     max_sentences=generation.max_sentences,
                     min_confidence=settings.min_confidence,
+                    reading=reading,
                     cached_answers=CachedAnswers(cache, retriever, metrics),
                     span_content=span_content,
                 ),
@@ -142,6 +152,7 @@ def main(lifecycle: Lifecycle) -> None:
                 model=llm.name,
                 span_content=span_content,
             ),
+            question_embedder=QuestionEmbedder(embedder),
             store=store,
             publisher=DocumentPublisher(
                 producer, kafka.topic, settings.publish_timeout_seconds, clock, metrics
@@ -165,6 +176,7 @@ def main(lifecycle: Lifecycle) -> None:
             tracer=trace.get_tracer("services.api"),
             clock=clock,
             started=started,
+            search_threads=at_once if at_once > 1 else _SEARCH_THREADS,
         )
     )
     log.info(
@@ -174,6 +186,7 @@ def main(lifecycle: Lifecycle) -> None:
             "port": settings.port,
             "embedder": embedder.name,
             "reranker": reranker.name if reranker else None,
+            "reader": reader.name if reader else None,
             "llm": llm.name,
         },
     )

@@ -13,6 +13,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from services.api.chat.errors import DESCRIBED_ERRORS
 from services.api.dependencies import Dependencies
 from services.api.error_handlers import add_error_handlers
+from services.api.line import Line
 from services.api.middleware.authentication import AuthenticationMiddleware
 from services.api.middleware.body_limit import BodyLimitMiddleware
 from services.api.middleware.request_context import RequestContextMiddleware
@@ -20,6 +21,7 @@ from services.api.problem import described_problems
 from services.api.routes import chat, documents, questions, stats, watch
 from services.api.routes.operations import operations_router
 from services.api.routes.web import web_router
+from services.api.searching import Searches
 from shared.observability.metrics import ApiMetrics
 
 
@@ -37,6 +39,9 @@ def create_app(dependencies: Dependencies) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.dependencies = dependencies
+    app.state.searches = Line(
+        Searches(dependencies).answer, threads=dependencies.search_threads, name="search"
+    )
     add_error_handlers(app)
     # For the documentation; AuthenticationMiddleware is what checks keys.
     schemes = [
@@ -72,3 +77,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     dependencies: Dependencies = app.state.dependencies
     to_thread.current_default_thread_limiter().total_tokens = dependencies.settings.threads
     yield
+    app.state.searches.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from fastapi import Depends, Request
 from opentelemetry.trace import Tracer
@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from services.api.answering.events import AnswerEvent, AskResult, IsAbandoned
 from services.api.answering.question import Turn
+from services.api.answering.question_embedder import QuestionEmbedder
 from services.api.auth import KeyRing
 from services.api.publisher import DocumentPublisher
 from services.api.readiness import Readiness
@@ -22,6 +23,9 @@ from services.api.watching.board import Deliver, Watch
 from shared.domain import Hit, SearchFilter
 from shared.observability.metrics import ApiMetrics
 from shared.ports import Clock, VectorStore
+
+if TYPE_CHECKING:
+    from shared.ports import Embedding
 
 
 class Answering(Protocol):
@@ -45,7 +49,11 @@ class Answering(Protocol):
         is_abandoned: IsAbandoned,
     ) -> Generator[AnswerEvent, None, None]: ...
 
-    def search(self, question: str, scope: Scope) -> list[Hit]: ...
+    def catch_up(self) -> None: ...
+
+    def search(
+        self, question: str, embedding: Embedding, scope: Scope, *, in_batch: bool = False
+    ) -> list[Hit]: ...
 
 
 class Watches(Protocol):
@@ -70,10 +78,11 @@ class Names:
 @dataclass(frozen=True, slots=True)
 class Dependencies:
     """``versions`` is one for the whole process: what it remembers orders pushes and deletes.
-    ``started`` is the clock's monotonic time."""
+    ``started`` is the clock's monotonic time. ``search_threads`` work on searches."""
 
     settings: ApiSettings
     answering: Answering
+    question_embedder: QuestionEmbedder
     store: VectorStore
     publisher: DocumentPublisher
     versions: VersionLedger
@@ -86,6 +95,7 @@ class Dependencies:
     tracer: Tracer
     clock: Clock
     started: float
+    search_threads: int
 
 
 async def _from_request(request: Request) -> Dependencies:

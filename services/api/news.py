@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 from services.api.answering.abstaining import no_context
 from services.api.answering.counting import count_answer, count_retrieved
@@ -28,6 +29,9 @@ from shared.domain import Answer, Hit, Outcome, SearchFilter
 from shared.observability.metrics import ApiMetrics
 from shared.ports import VectorStore
 from shared.text import terms
+
+if TYPE_CHECKING:
+    from shared.ports import Embedding
 
 MAX_QUOTES = 5
 
@@ -70,11 +74,17 @@ class NewsAnswering:
         self._model = model
         self._span_content = span_content
 
-    def search(self, question: str, scope: Scope) -> list[Hit]:
+    def catch_up(self) -> None:
+        """See ``AnswerService``."""
+        self._answering.catch_up()
+
+    def search(
+        self, question: str, embedding: Embedding, scope: Scope, *, in_batch: bool = False
+    ) -> list[Hit]:
         """See ``AnswerService``; the newest changes first, where the question asks for no more."""
         if asks_for_news(question, scope.where):
             return self._newest(question, scope.top_k, scope.where, Stages(self._metrics))
-        return self._answering.search(question, scope)
+        return self._answering.search(question, embedding, scope, in_batch=in_batch)
 
     def ask(
         self,

@@ -17,10 +17,13 @@ from opentelemetry.trace import INVALID_SPAN, Link, Span, SpanKind, StatusCode
 from services.processor.work import Ticket, Work
 from shared.domain import WriteOutcome
 from shared.observability import semconv
+from shared.observability.past_spans import PastSpans
 from shared.observability.trace_context import span_context_of
 from shared.ports import TopicPartition
 
-_tracer = trace.get_tracer("services.processor")
+_SCOPE = "services.processor"
+_tracer = trace.get_tracer(_SCOPE)
+_past = PastSpans(_SCOPE)
 
 
 def start_batch_span(tickets: Sequence[Ticket]) -> Span:
@@ -101,11 +104,6 @@ def note_failure(error: Exception) -> None:
     span.set_attribute(semconv.ERROR_TYPE, type(error).__name__)
 
 
-def _is_traced(work: Work) -> bool:
-    carried = span_context_of(work.ticket.context)
-    return carried is not None and carried.trace_flags.sampled
-
-
 def _note(
     work: Work,
     name: str,
@@ -114,20 +112,23 @@ def _note(
     attributes: Mapping[str, str | int],
     batch: Span = INVALID_SPAN,
 ) -> None:
+    send = span_context_of(work.ticket.context)
+    assert send is not None
     document = work.event.document
     linked = batch.get_span_context()
-    _tracer.start_span(
+    _past.record(
         name,
-        context=work.ticket.context,
-        kind=kind,
-        links=[Link(linked)] if linked.is_valid else None,
-        attributes={
-            **attributes,
-            semconv.DOCUMENT_ID: document.document_id,
-            semconv.RAG_REVISION: document.revision,
-        },
-        start_time=started,
-    ).end()
+        send,
+        kind,
+        started,
+        {**attributes, semconv.DOCUMENT_ID: document.document_id, semconv.RAG_REVISION: document.revision},
+        [Link(linked)] if linked.is_valid else (),
+    )
+
+
+def _is_traced(work: Work) -> bool:
+    carried = span_context_of(work.ticket.context)
+    return carried is not None and carried.trace_flags.sampled
 
 
 def _messaging(topic: str, operation: str, operation_type: str) -> dict[str, str | int]:

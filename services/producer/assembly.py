@@ -22,6 +22,7 @@ from services.producer.sender import Sender
 from services.producer.settings import ProducerSettings
 from services.producer.sources.choice import Source
 from services.producer.sources.event_stream import EventStream, StreamTuning
+from services.producer.supervised_thread import wait_turning
 from services.producer.workers import Worker, WorkerPool
 from shared.messaging.broker_memory import BrokerMemory
 from shared.messaging.dead_letter import DeadLetterQueue
@@ -75,14 +76,14 @@ def assemble(environment: Environment, start: Position) -> Parts:
         start,
         backoff=Backoff(_RECONNECT_BASE_SECONDS, _RECONNECT_CAP_SECONDS, rng),
         clock=environment.clock,
-        wait=halt.wait,
+        wait=wait_turning(halt),
         reconnects=metrics.reconnects,
         stale_cursors=metrics.stale_cursors,
     )
     tracker = DeliveryTracker(start, _MAX_OUTSTANDING)
     dead_letters = DeadLetterQueue(environment.producer, environment.kafka.dlq_topic, metrics.dead_letters)
     sender = Sender(environment.producer, dead_letters, environment.kafka.topic, source.origin, metrics)
-    enricher = _build_enricher(environment, abandon.wait, rng)
+    enricher = _build_enricher(environment, wait_turning(abandon), rng)
     workers = [Worker(enricher, sender, source.kind, _QUEUE_SIZE, abandon) for _ in range(WORKERS)]
     pool = WorkerPool(workers)
     reader = Reader(

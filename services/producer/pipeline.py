@@ -26,6 +26,7 @@ _SAVE_SECONDS = 1.0
 _DRAIN_SECONDS = 8.0
 _FLUSH_SECONDS = 8.0
 _JOIN_SECONDS = 2.0
+_STUCK_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Pipeline:
         self._cursor = cursor
         self._beat = beat
         self._save_failed = False
+        self._stuck: list[str] = []
         self._reader = SupervisedThread("reader", parts.reader.run)
         self._workers = [
             SupervisedThread(f"worker-{number}", worker.run) for number, worker in enumerate(parts.workers)
@@ -85,10 +87,19 @@ class Pipeline:
                 thread.check()
             self._raise_loss()
             self._raise_failure()
-            self._beat()
+            self._beat_unless_stuck()
             if time.monotonic() >= next_save:
                 self._save()
                 next_save = time.monotonic() + _SAVE_SECONDS
+
+    def _beat_unless_stuck(self) -> None:
+        """This loop would turn on while the one that reads, or one that sends, hangs."""
+        stuck = [thread.name for thread in (self._reader, *self._workers) if thread.is_stuck(_STUCK_SECONDS)]
+        if not stuck:
+            self._beat()
+        elif stuck != self._stuck:
+            log.error("threads do not go on", extra={"threads": stuck})
+        self._stuck = stuck
 
     def _drain(self) -> None:
         """What is not drained in time is read again after the next start."""

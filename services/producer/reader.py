@@ -12,6 +12,7 @@ from services.producer.dedupe import RecentlySeen
 from services.producer.normalizer import Normalizer, event_id_of, event_time_of, parse_event
 from services.producer.sender import Sender
 from services.producer.sources.event_stream import EventStream, SourceEvent
+from services.producer.supervised_thread import mark_turn
 from services.producer.workers import Job, WorkerPool
 from shared.errors import InvalidEvent
 from shared.observability.metrics import ProducerMetrics
@@ -47,11 +48,13 @@ class Reader:
 
     def run(self) -> None:
         for event in self._stream.events():
+            mark_turn()
             if not self._wait_for_room() or not self._handle(event):
                 return
 
     def _wait_for_room(self) -> bool:
         while not self._tracker.wait_for_room(_TURN_SECONDS):
+            mark_turn()
             if self._stop.is_set():
                 return False
         return not self._stop.is_set()

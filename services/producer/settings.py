@@ -47,6 +47,8 @@ class ProducerSettings(EnvironmentSettings):
     source_rewind: Duration = timedelta(seconds=5)
     wikimedia_url: str = "https://stream.wikimedia.org"
     replay_url: str = "http://127.0.0.1:8090"
+    # Where readers find its pages; the producer may reach it under another name than they do.
+    replay_public_url: str | None = None
     wikimedia_streams: EnvironmentList = ("mediawiki.page_change.v1",)
     wikimedia_wikis: EnvironmentList | None = None
     wikimedia_namespaces: Annotated[EnvironmentList, Field(validate_default=True)] = ("0",)
@@ -79,9 +81,11 @@ class ProducerSettings(EnvironmentSettings):
             raise ValueError("namespace numbers are needed, such as 0 or 0,4")
         return value
 
-    @field_validator("wikimedia_url", "replay_url")
+    @field_validator("wikimedia_url", "replay_url", "replay_public_url")
     @classmethod
-    def _http_url(cls, value: str) -> str:
+    def _http_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         parts = urlsplit(value.strip())
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("an address such as https://host or http://host:port is needed")

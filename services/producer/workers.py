@@ -16,6 +16,7 @@ from services.producer.changes import Change, DropReason
 from services.producer.cursor import Ticket
 from services.producer.enrichment.enricher import Abandoned, Enricher
 from services.producer.sender import Sender
+from services.producer.supervised_thread import mark_turn
 from shared.domain import Version
 from shared.events import DocumentEvent
 from shared.observability import semconv
@@ -80,6 +81,7 @@ class Worker:
 
     def run(self) -> None:
         while not self._abandon.is_set():
+            mark_turn()
             try:
                 job = self._jobs.get(timeout=_TURN_SECONDS)
             except queue.Empty:
@@ -131,6 +133,7 @@ class WorkerPool:
         """Whether it was accepted before ``stop``."""
         worker = self._workers[worker_index(job.change.event.document.document_id, len(self._workers))]
         while not worker.put(job, _TURN_SECONDS):
+            mark_turn()
             if stop.is_set():
                 return False
         return True

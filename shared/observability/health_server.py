@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -21,6 +22,12 @@ class _QuietHandler(WSGIRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         pass
+
+
+class _ThreadingServer(ThreadingMixIn, WSGIServer):
+    """Nobody who connects and says nothing, and no slow check, keeps others from being answered."""
+
+    daemon_threads = True
 
 
 class HealthServer:
@@ -44,7 +51,7 @@ class HealthServer:
         self._obstacle = obstacle
         try:
             self._server = make_server(
-                host, port, self._handle, server_class=WSGIServer, handler_class=_QuietHandler
+                host, port, self._handle, server_class=_ThreadingServer, handler_class=_QuietHandler
             )
         except OSError as error:
             raise ConfigurationError(

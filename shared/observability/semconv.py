@@ -60,6 +60,8 @@ INPUT_VALUE: Final = "input.value"
 OUTPUT_VALUE: Final = "output.value"
 
 RAG_OUTCOME: Final = "rag.outcome"
+RAG_READ_PASSAGES: Final = "rag.reader.passages"
+RAG_NULL_ODDS: Final = "rag.reader.null_odds"
 RAG_CACHED: Final = "rag.cached"
 RAG_REVISION: Final = "rag.document.revision"
 RAG_CHUNKS: Final = "rag.chunks"

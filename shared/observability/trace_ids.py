@@ -9,13 +9,25 @@ from __future__ import annotations
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.trace import NonRecordingSpan, NoOpTracer, Span, SpanContext, SpanKind
+from opentelemetry.trace import NonRecordingSpan, NoOpTracer, Span, SpanContext, SpanKind, TraceFlags
 from opentelemetry.util.types import Attributes
 
+SAMPLED, DROPPED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
 _ids = RandomIdGenerator()
 
 
-class _IdTracer(NoOpTracer):
+def below(parent: SpanContext, flags: TraceFlags) -> SpanContext:
+    """A new span's, in its parent's trace; the first of a new one where ``parent`` is none."""
+    return SpanContext(
+        parent.trace_id if parent.is_valid else _ids.generate_trace_id(),
+        _ids.generate_span_id(),
+        is_remote=False,
+        trace_flags=flags,
+        trace_state=parent.trace_state,
+    )
+
+
+class IdTracer(NoOpTracer):
     def start_span(
         self,
         name: str,
@@ -30,20 +42,12 @@ class _IdTracer(NoOpTracer):
         """In the trace of its parent, with what that says about sampling; or the first of a trace that is
         not sampled."""
         parent = trace.get_current_span(context).get_span_context()
-        return NonRecordingSpan(
-            SpanContext(
-                parent.trace_id if parent.is_valid else _ids.generate_trace_id(),
-                _ids.generate_span_id(),
-                is_remote=False,
-                trace_flags=parent.trace_flags,
-                trace_state=parent.trace_state,
-            )
-        )
+        return NonRecordingSpan(below(parent, parent.trace_flags))
 
 
 class IdProvider(trace.TracerProvider):
     def __init__(self) -> None:
-        self._tracer = _IdTracer()
+        self._tracer = IdTracer()
 
     def get_tracer(
         self,

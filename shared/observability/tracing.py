@@ -9,18 +9,18 @@ from urllib.parse import unquote
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider, sampling
+from opentelemetry.sdk.trace import sampling
 from opentelemetry.util.re import parse_env_headers
 
+from shared.observability.otlp_exporter import OtlpExporter
+from shared.observability.recording import RecordingProvider
 from shared.observability.span_export import BoundedSpanProcessor, SpanCounts
 from shared.observability.trace_ids import IdProvider
 from shared.settings import TracingSettings
 
 _NAMESPACE = "live-rag"
 _FLUSH_SECONDS = 5.0
-_MOST_LINKS = 4_096  # a batch has one for each of BATCH_MAX_RECORDS
 _SDK_LOGGERS = ("opentelemetry.exporter.otlp", "opentelemetry.sdk._shared_internal")
 
 
@@ -55,25 +55,19 @@ def build_tracing(service: str, settings: TracingSettings, counts: SpanCounts) -
         return Tracing(IdProvider(), None)
     for name in _SDK_LOGGERS:  # a line for each attempt; ours is one a minute
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    resource = _resource(service, settings)
     processor = BoundedSpanProcessor(
-        _exporter(url, settings),
+        _exporter(url, resource, settings),
         counts,
         url=url,
         max_queue_size=settings.bsp_max_queue_size,
         max_batch_size=settings.bsp_max_export_batch_size,
         delay_ms=settings.bsp_schedule_delay,
     )
-    provider = TracerProvider(
-        _sampler(settings),
-        _resource(service, settings),
-        shutdown_on_exit=False,
-        span_limits=SpanLimits(max_links=_MOST_LINKS),
-    )
-    provider.add_span_processor(processor)
-    return Tracing(provider, processor)
+    return Tracing(RecordingProvider(_sampler(settings), resource, processor), processor)
 
 
-def _exporter(url: str, settings: TracingSettings) -> OTLPSpanExporter:
+def _exporter(url: str, resource: Resource, settings: TracingSettings) -> OtlpExporter:
     headers = settings.exporter_otlp_headers
     certificate, key, client = (
         str(path) if path else None
@@ -83,7 +77,8 @@ def _exporter(url: str, settings: TracingSettings) -> OTLPSpanExporter:
             settings.exporter_otlp_client_certificate,
         )
     )
-    return OTLPSpanExporter(
+    return OtlpExporter(
+        resource,
         url,
         certificate_file=certificate,
         client_key_file=key,

@@ -9,6 +9,8 @@ from typing import Any
 
 from shared.errors import RagError
 
+_DEFAULT_MAX_TOKENS = 512
+
 
 class UnusableExport(RagError):
     """Why a model cannot be run, in one line. Whoever knows the setting that names it adds the cure."""
@@ -44,6 +46,14 @@ class OnnxExport:
             return json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise UnusableExport(f"{file} is damaged: {error}") from error
+
+    def max_tokens(self) -> int:
+        """Of a text or pair, special ones included, as the small files say."""
+        limits = (
+            self.configuration("tokenizer_config.json").get("model_max_length"),
+            self.configuration("config.json").get("max_position_embeddings"),
+        )
+        return min((int(limit) for limit in limits if limit), default=_DEFAULT_MAX_TOKENS)
 
     def padding_id(self) -> int:
         """RoBERTa's kin count positions from what is not padding, so that the right id matters."""

@@ -8,10 +8,19 @@ the texts that it is computed with.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from shared.errors import InferenceFailed
 from shared.onnx.export import RuntimeMissing, UnusableExport
-from shared.onnx.session import Output, check_inputs, inputs_of, one_token
+from shared.onnx.session import (
+    Output,
+    check_inputs,
+    chosen_outputs,
+    inputs_of,
+    one_token,
+    side_by_side,
+)
 from shared.onnx.token_batches import TokenBatch
 
 
@@ -22,7 +31,7 @@ class OnnxRuntimeSession:
     batch_tokens = 256
     length_multiple = 1
 
-    def __init__(self, model: Path, threads: int, axes: int) -> None:
+    def __init__(self, model: Path, threads: int, axes: int, outputs: Sequence[str] = ()) -> None:
         # It reports to its makers otherwise; read when the library is loaded.
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         try:
@@ -36,26 +45,24 @@ class OnnxRuntimeSession:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         self._workers = threads
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(model), options, providers=["CPUExecutionProvider"]
-            )
-            self._inputs = [entry.name for entry in self._session.get_inputs()]
-            check_inputs(self._inputs)
-            outputs = {entry.name: entry.shape for entry in self._session.get_outputs()}
-            wanted = next((name for name, shape in outputs.items() if len(shape) == axes), None)
-            if wanted is None:
-                raise UnusableExport(f"none of its outputs {outputs} has {axes} axes")
-            self._output = wanted
-            self._width = int(self.run(one_token()).shape[-1])
-        except (
+        self._faults = (
             faults.Fail,
             faults.InvalidArgument,
             faults.InvalidGraph,
             faults.InvalidProtobuf,
             faults.NotImplemented,
             faults.RuntimeException,
-        ) as error:
+        )
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(model), options, providers=["CPUExecutionProvider"]
+            )
+            self._inputs = [entry.name for entry in self._session.get_inputs()]
+            check_inputs(self._inputs)
+            given = [(entry.name, len(entry.shape)) for entry in self._session.get_outputs()]
+            self._outputs = [given[at][0] for at in chosen_outputs(given, axes, outputs)]
+            self._width = int(self.run(one_token()).shape[-1])
+        except (*self._faults, InferenceFailed) as error:
             raise UnusableExport(f"{model.name}: {error}".replace("\n", " ")) from error
 
     @property
@@ -67,5 +74,7 @@ class OnnxRuntimeSession:
         return self._width
 
     def run(self, batch: TokenBatch) -> Output:
-        output: Output = self._session.run([self._output], inputs_of(batch, self._inputs))[0]
-        return output
+        try:
+            return side_by_side(self._session.run(self._outputs, inputs_of(batch, self._inputs)))
+        except self._faults as error:
+            raise InferenceFailed(str(error).replace("\n", " ")) from error

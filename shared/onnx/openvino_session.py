@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
+from shared.errors import InferenceFailed
 from shared.onnx.export import RuntimeMissing, UnusableExport
-from shared.onnx.session import KNOWN_INPUTS, Output, check_inputs, inputs_of, one_token
+from shared.onnx.session import (
+    KNOWN_INPUTS,
+    Output,
+    check_inputs,
+    chosen_outputs,
+    inputs_of,
+    one_token,
+    side_by_side,
+)
 from shared.onnx.token_batches import TokenBatch
 
 _GROUP_SIZE = 128  # activations that share a scale; larger is faster and less exact
@@ -25,7 +35,7 @@ class OpenVinoSession:
     batch_tokens = 128
     length_multiple = 8
 
-    def __init__(self, model: Path, threads: int, axes: int) -> None:
+    def __init__(self, model: Path, threads: int, axes: int, outputs: Sequence[str] = ()) -> None:
         # Importing OpenVINO sends a report to its makers, unless this package cannot be imported.
         sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
         try:
@@ -48,16 +58,14 @@ class OpenVinoSession:
                     "DYNAMIC_QUANTIZATION_GROUP_SIZE": _GROUP_SIZE,
                 },
             )
-            self._inputs = [_input_name(port) for port in self._compiled.inputs]
+            self._inputs = [_known_name(port, KNOWN_INPUTS) for port in self._compiled.inputs]
             check_inputs(self._inputs)
-            shapes = [port.get_partial_shape() for port in self._compiled.outputs]
-            self._output = next((number for number, shape in enumerate(shapes) if shape.rank == axes), None)
-            if self._output is None:
-                raise UnusableExport(f"none of its outputs {shapes} has {axes} axes")
+            given = [(_known_name(port, outputs), _axes(port)) for port in self._compiled.outputs]
+            self._outputs = chosen_outputs(given, axes, outputs)
             # What OpenVINO's Python layer sets up at its first call deadlocks when two threads make it
             # together; so the first is made here.
             self._width = int(self.run(one_token()).shape[-1])
-        except RuntimeError as error:
+        except (RuntimeError, InferenceFailed) as error:
             raise UnusableExport(f"{model.name}: {_last_line(error)}") from error
 
     @property
@@ -70,9 +78,11 @@ class OpenVinoSession:
 
     def run(self, batch: TokenBatch) -> Output:
         inputs = inputs_of(batch, self._inputs)
-        results = self._request().infer(inputs, share_inputs=True, share_outputs=True)
-        output: Output = results[self._output]
-        return output
+        try:
+            results = self._request().infer(inputs, share_inputs=True, share_outputs=True)
+        except RuntimeError as error:
+            raise InferenceFailed(_last_line(error)) from error
+        return side_by_side([results[output] for output in self._outputs])
 
     def _request(self) -> Any:
         """An inference request holds its inputs and outputs: one for each thread."""
@@ -81,10 +91,17 @@ class OpenVinoSession:
         return self._own.request
 
 
-def _input_name(port: Any) -> str:
-    """What does nothing to an input, such as a cast to the type that it has, gives it a second name."""
+def _known_name(port: Any, known: Container[str]) -> str:
+    """What does nothing to an input or output, such as a cast to the type that it has, gives it a second
+    name."""
     names = sorted(port.get_names())
-    return next((name for name in names if name in KNOWN_INPUTS), ", ".join(names))
+    return next((name for name in names if name in known), ", ".join(names))
+
+
+def _axes(port: Any) -> int:
+    """-1 where that depends on the input."""
+    rank = port.get_partial_shape().rank
+    return int(rank.get_length()) if rank.is_static else -1
 
 
 def _last_line(error: Exception) -> str:

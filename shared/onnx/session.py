@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -38,15 +38,44 @@ class InferenceSession(Protocol):
         """Lengths should be multiples of this, because each new shape costs."""
 
     def run(self, batch: TokenBatch) -> Output:
-        """Valid until the next call from the same thread."""
+        """Valid until the next call from the same thread.
+
+        :raises InferenceFailed: the runtime cannot compute it.
+        """
 
 
-SessionOpener = Callable[[Path, int, int], InferenceSession]
-"""File, number of threads, and how many axes the wanted output has, the texts' included.
+class SessionOpener(Protocol):
+    def __call__(self, model: Path, threads: int, axes: int, outputs: Sequence[str] = ()) -> InferenceSession:
+        """``axes``: how many the wanted output has, the texts' included. ``outputs``: the names of those
+        that are wanted together; they stand side by side in one more axis, the last.
 
-:raises UnusableExport: the runtime cannot load the file, or it has other inputs or no such output.
-:raises RuntimeMissing: the runtime is not installed.
-"""
+        :raises UnusableExport: the runtime cannot load the file, or it has other inputs or no such output.
+        :raises RuntimeMissing: the runtime is not installed.
+        """
+
+
+def chosen_outputs(given: Sequence[tuple[str, int]], axes: int, wanted: Sequence[str]) -> list[int]:
+    """Positions in ``given``, names and numbers of axes of a model's outputs. Without ``wanted`` names the
+    first that has so many axes; a model that has named its outputs otherwise has as many, in that order.
+
+    :raises UnusableExport: there are none such.
+    """
+    fitting = {name: position for position, (name, rank) in enumerate(given) if rank == axes}
+    if not wanted and fitting:
+        return [next(iter(fitting.values()))]
+    if wanted and all(name in fitting for name in wanted):
+        return [fitting[name] for name in wanted]
+    if wanted and len(given) == len(fitting) == len(wanted):
+        return list(fitting.values())
+    described = ", ".join(f"{name} (axes: {rank})" for name, rank in given)
+    if not wanted:
+        raise UnusableExport(f"none of its outputs {described} has {axes} axes")
+    raise UnusableExport(f"its outputs are {described}, not {' and '.join(wanted)} (axes: {axes})")
+
+
+def side_by_side(outputs: Sequence[Output]) -> Output:
+    """One as it is, several in one more axis."""
+    return outputs[0] if len(outputs) == 1 else np.stack(outputs, axis=-1)
 
 
 def check_inputs(names: Sequence[str]) -> None:

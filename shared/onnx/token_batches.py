@@ -35,12 +35,15 @@ class BatchTokenizer:
     :raises UnusableExport: the tokenizer's file is damaged.
     """
 
-    def __init__(self, export: OnnxExport, *, max_tokens: int, cut: Cut = "longest_first") -> None:
-        """``max_tokens``: of a text or pair, special ones included. ``cut``: which of a pair gives way."""
+    def __init__(
+        self, export: OnnxExport, *, max_tokens: int, cut: Cut = "longest_first", overlap: int = 0
+    ) -> None:
+        """``max_tokens``: of a text or pair, special ones included. ``cut``: which of a pair gives way.
+        ``overlap``: tokens that two windows of one input share."""
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # its threads would cost more than they save
         self._whole = _load(export)
         self._cutting = _load(export)
-        self._cutting.enable_truncation(max_tokens, strategy=cut)
+        self._cutting.enable_truncation(max_tokens, stride=overlap, strategy=cut)
         self._max_tokens = max_tokens
         self._padding_id = export.padding_id()
 
@@ -49,22 +52,30 @@ class BatchTokenizer:
         """It neither cuts nor pads."""
         return self._whole
 
+    def encode(self, inputs: Sequence[ModelInput]) -> list[Encoding]:
+        """One for each; what is too long is cut. They do not tell where in the text their tokens stand."""
+        return list(self._cutting.encode_batch_fast(list(inputs)))
+
+    def windows(self, inputs: Sequence[ModelInput]) -> list[list[Encoding]]:
+        """Of each input one or more, which together have all of it; with the places of their tokens."""
+        whole = self._cutting.encode_batch(list(inputs))
+        return [[encoding, *encoding.overflowing] for encoding in whole]
+
     def batches(
         self,
-        inputs: Sequence[ModelInput],
+        encodings: Sequence[Encoding],
         *,
         max_texts: int,
         max_tokens: int,
         multiple_of: int,
         shares: int,
     ) -> list[TokenBatch]:
-        """Inputs of like length together, longest first; each is in one batch.
+        """Encodings of like length together, longest first; each is in one batch.
 
         ``max_tokens``: of a batch, padding included, unless one input alone has more. ``multiple_of``:
         lengths are rounded up to it, so that few shapes occur. ``shares``: how many batches run at a time;
         a few inputs are spread over them.
         """
-        encodings = self._cutting.encode_batch_fast(list(inputs))
         lengths = [self._padded_length(len(encoding.ids), multiple_of) for encoding in encodings]
         limit = min(max_tokens, -(-sum(lengths) // shares))
         plan = plan_batches(lengths, max_texts=max_texts, max_tokens=limit)

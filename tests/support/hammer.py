@@ -39,3 +39,10 @@ def hammering(*calls: Callable[[], object]) -> Iterator[Hammer]:
             stop.set()
     for thread in threads:
         thread.result()
+
+
+def in_threads(check: Callable[[], bool], *, times: int) -> list[bool]:
+    """What each of so many calls from each of four threads gave."""
+    with ThreadPoolExecutor(4) as threads:
+        results = [threads.submit(lambda: [check() for _ in range(times)]) for _ in range(4)]
+        return [passed for result in results for passed in result.result()]

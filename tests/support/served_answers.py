@@ -14,6 +14,7 @@ import uvicorn
 from opentelemetry.sdk.trace import TracerProvider
 from starlette.types import ASGIApp
 
+from services.api.answering.question_embedder import QuestionEmbedder
 from services.api.app import create_app
 from services.api.auth import KeyRing
 from services.api.dependencies import Dependencies, Names
@@ -122,6 +123,7 @@ def served_answers(folder: Path, *, follows: bool = True) -> Iterator[ServedAnsw
             Dependencies(
                 settings=ApiSettings(threads=4, _env_file=None),
                 answering=bench.service,
+                question_embedder=QuestionEmbedder(embedder),
                 store=store,
                 publisher=DocumentPublisher(producer, "documents", 5.0, clock, bench.metrics),
                 versions=VersionLedger(clock),
@@ -134,6 +136,7 @@ def served_answers(folder: Path, *, follows: bool = True) -> Iterator[ServedAnsw
                 tracer=TracerProvider().get_tracer("test"),
                 clock=clock,
                 started=clock.monotonic(),
+                search_threads=2,
             )
         )
         if follows:

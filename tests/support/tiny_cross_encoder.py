@@ -56,14 +56,37 @@ def word_tokenizer() -> Tokenizer:
     return tokenizer
 
 
+FOUND_CONSTANTS = {
+    "one": np.array(1.0, dtype=np.float32),
+    "across_axis": np.array([1], dtype=np.int64),
+    "down_axis": np.array([2], dtype=np.int64),
+}
+
+
+def found_nodes() -> list[Any]:
+    """From ``ids``, ``counted`` (1 for each word) and ``in_passage``: ``question`` and ``passage``, 1 for
+    each of their words, and ``found``, 1 for each token that the passage has."""
+    node = helper.make_node
+    return [
+        node("Sub", ["one", "in_passage"], ["in_question"]),
+        node("Mul", ["counted", "in_question"], ["question"]),
+        node("Mul", ["counted", "in_passage"], ["passage"]),
+        # (texts, length, length): whether the two tokens are the same, and the second is of the passage.
+        node("Unsqueeze", ["ids", "down_axis"], ["down"]),
+        node("Unsqueeze", ["ids", "across_axis"], ["across"]),
+        node("Equal", ["down", "across"], ["is_same"]),
+        node("Cast", ["is_same"], ["same"], to=TensorProto.FLOAT),
+        node("Unsqueeze", ["passage", "across_axis"], ["passage_across"]),
+        node("Mul", ["same", "passage_across"], ["found_where"]),
+        node("ReduceMax", ["found_where", "down_axis"], ["found"], keepdims=0),
+    ]
+
+
 def _overlap_model(labels: int, inputs: Sequence[str], axes: int, integers: int) -> Any:
     ids, mask, types = inputs
     constants = {
         "last_special": np.array(len(SPECIAL) - 1, dtype=np.int64),
-        "second": np.array([2], dtype=np.int64),
-        "third": np.array([1], dtype=np.int64),
-        "all": np.array([1], dtype=np.int64),
-        "one": np.array(1.0, dtype=np.float32),
+        **FOUND_CONSTANTS,
     }
     node = helper.make_node
     nodes = [
@@ -74,19 +97,9 @@ def _overlap_model(labels: int, inputs: Sequence[str], axes: int, integers: int)
         node("Cast", [mask], ["mask"], to=TensorProto.FLOAT),
         node("Mul", ["word", "mask"], ["counted"]),
         node("Cast", [types], ["in_passage"], to=TensorProto.FLOAT),
-        node("Sub", ["one", "in_passage"], ["in_question"]),
-        node("Mul", ["counted", "in_question"], ["question"]),
-        node("Mul", ["counted", "in_passage"], ["passage"]),
-        # (texts, length, length): whether the two tokens are the same, and one is of either.
-        node("Unsqueeze", ["ids", "second"], ["down"]),
-        node("Unsqueeze", ["ids", "third"], ["across"]),
-        node("Equal", ["down", "across"], ["is_same"]),
-        node("Cast", ["is_same"], ["same"], to=TensorProto.FLOAT),
-        node("Unsqueeze", ["passage", "third"], ["passage_across"]),
-        node("Mul", ["same", "passage_across"], ["found_where"]),
-        node("ReduceMax", ["found_where", "second"], ["found"], keepdims=0),
+        *found_nodes(),
         node("Mul", ["found", "question"], ["shared"]),
-        node("ReduceSum", ["shared", "all"], ["overlap"], keepdims=1),
+        node("ReduceSum", ["shared", "across_axis"], ["overlap"], keepdims=1),
     ]
     relevant = "overlap"
     if labels > 1:
@@ -97,7 +110,7 @@ def _overlap_model(labels: int, inputs: Sequence[str], axes: int, integers: int)
         relevant = "classes"
     shape: list[str | int] = ["batch", labels]
     if axes == 3:
-        nodes.append(node("Unsqueeze", [relevant, "third"], ["wrapped"]))
+        nodes.append(node("Unsqueeze", [relevant, "across_axis"], ["wrapped"]))
         relevant, shape = "wrapped", ["batch", 1, labels]
     nodes.append(node("Identity", [relevant], ["logits"]))
     graph = helper.make_graph(

@@ -5,13 +5,13 @@ Abstaining happens here, before any model is asked: a small model guesses when t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from services.api.answering.confidence import MIN_CONFIDENCE, confidence
 from services.api.answering.question import Subject, expected_kind, offers, subject
-from services.api.answering.signals import Signals, signals
+from services.api.answering.signals import Signals, signals, states_something_else
 from services.api.answering.untrusted import eligible_spans, with_safe_title
 from services.api.answering.vocabulary import Vocabulary
 from shared.domain import Hit
@@ -29,13 +29,15 @@ _KIND_BONUS = 0.1
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One sentence of a hit. ``relevance`` is the cosine similarity of "title: sentence" and the
-    question, ``coverage`` the share of the question's terms that title and sentence contain."""
+    question, ``coverage`` the share of the question's terms that title and sentence contain. ``answer``:
+    where in the hit's text a reader has found the answer, if that is in this sentence."""
 
     hit: Hit
     span: Span
     relevance: float
     coverage: float
     right_kind: bool
+    answer: Span | None = None
 
     @property
     def text(self) -> str:
@@ -62,7 +64,16 @@ def weigh_evidence(
     evidence = _ranked(question, question_embedding, hits, embedder)
     if not evidence or confidence(_signals(question, evidence[0])) < min_confidence:
         return []
-    return [item for item in evidence if not _signals(question, item).of_another_statement]
+    return [item for item in evidence if _may_be_quoted(question, item)]
+
+
+def evidence_of_sentence(
+    question: str, question_embedding: Embedding, hit: Hit, span: Span, embedder: Embedder
+) -> Evidence | None:
+    """``None``: it says the opposite, or speaks of another number. ``hit``: one with a safe title."""
+    candidates = list(_candidates_in(hit, [span], frozenset(terms(question))))
+    (item,) = _weighed(question, question_embedding, candidates, embedder)
+    return item if _may_be_quoted(question, item) else None
 
 
 def strongest_signals(
@@ -74,9 +85,16 @@ def strongest_signals(
 
 
 def _signals(question: str, item: Evidence) -> Signals:
-    # A page that speaks of this year's events rarely says the year.
-    title = f"{item.hit.title} {item.hit.updated_at.year}"
-    return signals(question, title, item.text, item.relevance)
+    return signals(question, _dated_title(item), item.text, item.relevance)
+
+
+def _may_be_quoted(question: str, item: Evidence) -> bool:
+    return not states_something_else(question, _dated_title(item), item.text)
+
+
+def _dated_title(item: Evidence) -> str:
+    """A page that speaks of this year's events rarely says the year."""
+    return f"{item.hit.title} {item.hit.updated_at.year}"
 
 
 def _ranked(
@@ -85,14 +103,23 @@ def _ranked(
     # A word that the model's vocabulary does not hold as a whole is rare.
     about = subject(question, lambda word: embedder.count_tokens([word])[0] > 1)
     about_it = [hit for hit in map(with_safe_title, hits) if _is_about(about, hit)]
-    candidates = _candidates(question, about_it)
+    evidence = _weighed(question, question_embedding, _candidates(question, about_it), embedder)
+    return sorted(evidence, key=lambda item: -item.weight)
+
+
+def _weighed(
+    question: str,
+    question_embedding: Embedding,
+    candidates: Sequence[tuple[Hit, Span, float]],
+    embedder: Embedder,
+) -> list[Evidence]:
     if not candidates:
         return []
     relevances = embedder.embed([f"{hit.title}: {span.of(hit.text)}" for hit, span, _ in candidates]) @ (
         question_embedding
     )
     kind = expected_kind(question)
-    evidence = [
+    return [
         Evidence(
             hit,
             span,
@@ -102,7 +129,6 @@ def _ranked(
         )
         for (hit, span, coverage), relevance in zip(candidates, relevances, strict=True)
     ]
-    return sorted(evidence, key=lambda item: -item.weight)
 
 
 def _is_about(about: Subject, hit: Hit) -> bool:
@@ -110,6 +136,8 @@ def _is_about(about: Subject, hit: Hit) -> bool:
     it is: the toll of another earthquake, or of another year's, is a wrong answer."""
     if hit.score < MIN_HIT_SCORE:
         return False
+    if not about.names and not about.numbers:
+        return True
     mentioned = Vocabulary(f"{hit.title} {hit.text} {hit.updated_at.year}")
     if not all(mentioned.has(number) for number in about.numbers):
         return False
@@ -121,11 +149,16 @@ def _is_about(about: Subject, hit: Hit) -> bool:
 def _candidates(question: str, hits: Sequence[Hit]) -> list[tuple[Hit, Span, float]]:
     """The sentences worth embedding: those that cover the question best, at most ``MAX_CANDIDATES``."""
     wanted = frozenset(terms(question))
-    found = []
-    for hit in hits:
-        title_terms = frozenset(terms(hit.title))
-        for span in eligible_spans(hit.text):
-            present = title_terms | frozenset(terms(span.of(hit.text)))
-            found.append((hit, span, len(wanted & present) / max(1, len(wanted))))
+    found = [candidate for hit in hits for candidate in _candidates_in(hit, eligible_spans(hit.text), wanted)]
     found.sort(key=lambda candidate: -(candidate[2] + candidate[0].score))
     return found[:MAX_CANDIDATES]
+
+
+def _candidates_in(
+    hit: Hit, spans: Sequence[Span], wanted: frozenset[str]
+) -> Iterator[tuple[Hit, Span, float]]:
+    """With the share of the ``wanted`` terms that title and sentence have."""
+    title_terms = frozenset(terms(hit.title))
+    for span in spans:
+        present = title_terms | frozenset(terms(span.of(hit.text)))
+        yield hit, span, len(wanted & present) / max(1, len(wanted))

@@ -48,12 +48,24 @@ def ground(generated: str, question: str, evidence: Sequence[Evidence]) -> Groun
             replaced += 1
         elif sentence not in (text for text, _ in kept):
             kept.append((sentence, source))
-    if not any(offers(expected_kind(question), text, question) for text, _ in kept):
+    answering = [item for item in evidence if item.answer is not None]
+    if not any(
+        offers(expected_kind(question), text, question) and _holds_an_answer(text, answering)
+        for text, _ in kept
+    ):
         replaced += len(kept)
-        grounded = _assemble([(None, _pointed_at(generated, question, usable))], replaced)
+        grounded = _assemble([(None, _pointed_at(generated, question, answering or usable))], replaced)
     else:
         grounded = replace(_assemble(kept, replaced), supported=len(kept))
     return replace(grounded, markers=_markers(generated))
+
+
+def _holds_an_answer(sentence: str, answering: Sequence[Evidence]) -> bool:
+    """Where a reader has found answers, one of them."""
+    said = frozenset(terms(sentence))
+    return not answering or any(
+        said.issuperset(terms(item.answer.of(item.hit.text))) for item in answering if item.answer
+    )
 
 
 def _markers(generated: str) -> tuple[int, ...]:

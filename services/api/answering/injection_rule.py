@@ -18,7 +18,10 @@ class Rule:
     pattern: re.Pattern[str]
 
     def matches(self, folded: str) -> bool:
-        return any(word in folded for word in self.needs) and self.pattern.search(folded) is not None
+        for word in self.needs:  # a generator would take twice as long, for a hundred rules and each text
+            if word in folded:
+                return self.pattern.search(folded) is not None
+        return False
 
 
 def rules_of(*pairs: tuple[str, str]) -> tuple[Rule, ...]:

@@ -72,7 +72,7 @@ def reverses(question: str, sentence: str) -> bool:
     asked = _normal(question)
     said = {normalise_word(word) for word in words(sentence)}
     added = said - asked
-    return any(_opposed_to(word) & added or _prefixed(word, added) for word in asked - said)
+    return any(not _contraries(word).isdisjoint(added) for word in asked - said)
 
 
 @lru_cache
@@ -80,15 +80,13 @@ def _normal(text: str) -> frozenset[str]:
     return frozenset(normalise_word(word) for word in words(text))
 
 
-def _opposed_to(word: str) -> frozenset[str]:
-    return _OPPOSITES.get(word, frozenset())
-
-
-def _prefixed(word: str, others: set[str]) -> bool:
-    """Whether one of ``others`` is ``word`` with a prefix that reverses it, or the other way round."""
+@lru_cache(maxsize=4096)
+def _contraries(word: str) -> frozenset[str]:
+    """Its opposites, and the word with a prefix that reverses it, or without one."""
+    opposites = _OPPOSITES.get(word, frozenset())
     if len(word) < _LEAST_STEM:
-        return False
-    if any(prefix + word in others for prefix in _PREFIXES):
-        return True
+        return opposites
     roots = (word[len(prefix) :] for prefix in _PREFIXES if word.startswith(prefix))
-    return any(len(root) >= _LEAST_STEM and root in others for root in roots)
+    return opposites.union(
+        (prefix + word for prefix in _PREFIXES), (root for root in roots if len(root) >= _LEAST_STEM)
+    )

@@ -22,6 +22,7 @@ from services.api.answering.events import (
 )
 from services.api.answering.evidence import Evidence, weigh_evidence
 from services.api.answering.question import Turn, standalone_question
+from services.api.answering.reading import Findings, Reading
 from services.api.answering.spans import (
     NO_TEXT,
     SpanContent,
@@ -46,13 +47,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """``as_of``: everything up to then has been looked at. ``unknown``: the answer without evidence."""
+    """``as_of``: everything up to then has been looked at. ``unknown``: the answer without evidence.
+    ``unread``: the reader failed, so that the evidence may answer less than it seems to."""
 
     interest: Interest
     hits: Sequence[Hit]
     evidence: Sequence[Evidence]
     as_of: datetime | None
     unknown: Answer
+    unread: bool
 
     def answered_by(self, answer: Answer) -> CachedAnswer:
         return CachedAnswer(answer, tuple(self.evidence), tuple(self.hits), self.interest)
@@ -83,9 +86,11 @@ class AnswerService:
         cached_answers: CachedAnswers,
         max_sentences: int = 1,
         min_confidence: float = MIN_CONFIDENCE,
+        reading: Reading | None = None,
         span_content: SpanContent = NO_TEXT,
     ) -> None:
         """``max_sentences``: the most that a model may say. ``min_confidence``: see ``weigh_evidence``."""
+        self._reading = reading
         self._store = store
         self._min_confidence = min_confidence
         self._retriever = retriever
@@ -95,14 +100,22 @@ class AnswerService:
         self._writer = Writer(llm, metrics, max_sentences, span_content=span_content)
         self._metrics = metrics
 
-    def search(self, question: str, scope: Scope) -> list[Hit]:
-        """The passages that answer the question best, best first.
+    def catch_up(self) -> None:
+        """Before searches in a batch: they find what was committed before this.
 
         :raises StoreUnavailable: the store cannot be reached.
         """
-        stages = Stages(self._metrics)
-        embedding = stages.timing(self._embedder).embed([question])[0]
-        return self._retrieve(question, embedding, scope, stages)
+        self._retriever.catch_up()
+
+    def search(
+        self, question: str, embedding: Embedding, scope: Scope, *, in_batch: bool = False
+    ) -> list[Hit]:
+        """The passages that answer the question best, best first. ``embedding``: the question's.
+        ``in_batch``: see ``Retriever.retrieve``.
+
+        :raises StoreUnavailable: the store cannot be reached.
+        """
+        return self._retrieve(question, embedding, scope, Stages(self._metrics), in_batch)
 
     def ask(
         self,
@@ -127,7 +140,8 @@ class AnswerService:
         """``Sources`` before the model is asked, a ``Piece`` for each sentence once it is grounded, ``Done``.
 
         The answer is grounded, or ``no_context`` without asking the model; see ``Writer`` for
-        ``DEGRADED``. Closing the generator, or ``is_abandoned`` turning true, ends the generation.
+        ``DEGRADED``, which an answer is without its reader, too. Closing the generator, or ``is_abandoned``
+        turning true, ends the generation.
 
         :raises StoreUnavailable: the store cannot be reached.
         :raises Abandoned: ``is_abandoned`` turned true.
@@ -190,10 +204,12 @@ class AnswerService:
     def _drafts(
         self, question: str, finding: _Finding, stages: Stages, is_abandoned: IsAbandoned
     ) -> Generator[Draft, None, None]:
-        if finding.evidence:
-            yield from self._writer.write(question, finding.evidence, stages, is_abandoned)
-        else:
+        if not finding.evidence:
             yield Draft(finding.unknown)
+            return
+        with closing(self._writer.write(question, finding.evidence, stages, is_abandoned)) as drafts:
+            for draft in drafts:
+                yield _degraded(draft) if finding.unread else draft
 
     def _as_of(self) -> datetime | None:
         """To be taken before a search: what was indexed up to here is certainly taken into account."""
@@ -205,15 +221,21 @@ class AnswerService:
         hits = self._retrieve(question, embedding, scope, stages)
         with stages.timed("weigh"):
             evidence = weigh_evidence(question, embedding, hits, embedder, self._min_confidence)
-        if evidence:
-            self._metrics.top_score.observe(evidence[0].relevance)
+        found = Findings(evidence)
+        if evidence and self._reading is not None:
+            with stages.timed("read"):
+                found = self._reading.apply(question, embedding, evidence, embedder)
+        if found.evidence:
+            self._metrics.top_score.observe(found.evidence[0].relevance)
         interest = Interest.of(question, embedding, scope.where)
-        return _Finding(interest, hits, evidence, as_of, no_context(scope.where))
+        return _Finding(interest, hits, found.evidence, as_of, no_context(scope.where), found.failed)
 
-    def _retrieve(self, question: str, embedding: Embedding, scope: Scope, stages: Stages) -> list[Hit]:
+    def _retrieve(
+        self, question: str, embedding: Embedding, scope: Scope, stages: Stages, in_batch: bool = False
+    ) -> list[Hit]:
         with stages.timed("retrieve"):
             hits = self._retriever.retrieve(
-                question, embedding, scope.top_k, scope.where, scope.recency, stages.timed
+                question, embedding, scope.top_k, scope.where, scope.recency, stages.timed, in_batch
             )
             describe_retrieval(hits, scope.top_k, question, self._span_content)
         count_retrieved(self._metrics, hits)
@@ -228,6 +250,10 @@ class AnswerService:
             == Version(citation.revision, citation.updated_at)
             for citation in answer.citations
         )
+
+
+def _degraded(draft: Draft) -> Draft:
+    return replace(draft, answer=replace(draft.answer, outcome=Outcome.DEGRADED))
 
 
 def _without_model(finding: _Finding, outcome: Outcome) -> Answer:

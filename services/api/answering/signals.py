@@ -42,11 +42,6 @@ class Signals:
         """In the order of the fields."""
         return astuple(self)
 
-    @property
-    def of_another_statement(self) -> bool:
-        """The sentence is about another number, or says the opposite."""
-        return bool(self.missing_number or self.only_question_denies or self.reversed_word)
-
 
 @dataclass(frozen=True, slots=True)
 class _Word:
@@ -71,6 +66,20 @@ def signals(question: str, title: str, sentence: str, relevance: float) -> Signa
         reversed_word=reverses(question, f"{title} {sentence}"),
         nothing_of_the_kind=not offers(expected_kind(question), sentence, f"{question} {title}"),
     )
+
+
+def states_something_else(question: str, title: str, sentence: str) -> bool:
+    """Whether the sentence is about another number, or says the opposite: ``missing_number``,
+    ``only_question_denies`` or ``reversed_word``, without the work for the others."""
+    if denies(question) and not denies(sentence):
+        return True
+    text = f"{title} {sentence}"
+    wanted = [word.text for word in _content(question) if word.is_number]
+    if wanted:
+        said = Vocabulary(text)
+        if not all(map(said.has, wanted)):
+            return True
+    return reverses(question, text)
 
 
 @lru_cache

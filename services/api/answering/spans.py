@@ -32,6 +32,7 @@ _STAGES = {
     "retrieve": ("retrieval", SpanKind.CLIENT, "RETRIEVER"),
     "rerank": ("rerank", SpanKind.INTERNAL, "RERANKER"),
     "weigh": ("weigh_evidence", SpanKind.INTERNAL, "CHAIN"),
+    "read": ("read_passages", SpanKind.INTERNAL, "CHAIN"),
     "prompt": ("build_prompt", SpanKind.INTERNAL, "CHAIN"),
     "ground": ("evaluate groundedness", SpanKind.INTERNAL, "EVALUATOR"),
 }
@@ -100,25 +101,31 @@ def describe_retrieval(hits: Sequence[Hit], top_k: int, question: str, content: 
     span = trace.get_current_span()
     if not span.is_recording():
         return
-    span.set_attributes(
-        {
-            semconv.GEN_AI_OPERATION: "retrieval",
-            semconv.GEN_AI_REQUEST_TOP_K: top_k,
-            semconv.RAG_RETRIEVED: len(hits),
-        }
-    )
+    attributes: dict[str, str | int | float] = {
+        semconv.GEN_AI_OPERATION: "retrieval",
+        semconv.GEN_AI_REQUEST_TOP_K: top_k,
+        semconv.RAG_RETRIEVED: len(hits),
+    }
     if hits:
-        span.set_attribute(semconv.DB_TOP_SCORE, hits[0].score)
+        attributes[semconv.DB_TOP_SCORE] = hits[0].score
     if content.with_text:
-        span.set_attribute(semconv.INPUT_VALUE, question)
+        attributes[semconv.INPUT_VALUE] = question
     for number, hit in enumerate(hits):
         prefix = f"{semconv.RETRIEVAL_DOCUMENTS}.{number}"
-        span.set_attribute(f"{prefix}.{semconv.DOCUMENT_ID}", hit.document_id)
-        span.set_attribute(f"{prefix}.{semconv.DOCUMENT_SCORE}", hit.score)
+        attributes[f"{prefix}.{semconv.DOCUMENT_ID}"] = hit.document_id
+        attributes[f"{prefix}.{semconv.DOCUMENT_SCORE}"] = hit.score
         if hit.ingest_trace_id:
-            span.set_attribute(f"{prefix}.{semconv.RAG_INGEST_TRACE}", hit.ingest_trace_id)
+            attributes[f"{prefix}.{semconv.RAG_INGEST_TRACE}"] = hit.ingest_trace_id
         if content.with_text:
-            span.set_attribute(f"{prefix}.{semconv.DOCUMENT_CONTENT}", hit.text)
+            attributes[f"{prefix}.{semconv.DOCUMENT_CONTENT}"] = hit.text
+    span.set_attributes(attributes)
+
+
+def describe_reading(passages: int, null_odds: float) -> None:
+    """``null_odds``: the logarithm of the odds against an answer, in the surest passage."""
+    trace.get_current_span().set_attributes(
+        {semconv.RAG_READ_PASSAGES: passages, semconv.RAG_NULL_ODDS: null_odds}
+    )
 
 
 def describe_prompt(tokens: int, dropped: int) -> None:

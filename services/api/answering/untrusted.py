@@ -76,6 +76,7 @@ def with_safe_title(hit: Hit) -> Hit:
     return replace(hit, title=safe_label(hit.title) or WITHHELD_TITLE)
 
 
+@lru_cache(maxsize=4096)
 def safe_label(text: str) -> str:
     """A title or an attribute as it may be shown: what can be seen of it; of one that speaks to the model,
     what stands before that, which may be nothing."""

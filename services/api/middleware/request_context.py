@@ -80,8 +80,7 @@ class RequestContextMiddleware:
     ) -> None:
         route = _route_template(scope)
         span.update_name(f"{method} {route}")
-        span.set_attribute(semconv.HTTP_ROUTE, route)
-        span.set_attribute(semconv.HTTP_STATUS, status)
+        span.set_attributes({semconv.HTTP_ROUTE: route, semconv.HTTP_STATUS: status})
         if status >= 500:
             span.set_status(StatusCode.ERROR)
         self._metrics.http_duration.labels(method, route, str(status)).observe(seconds, exemplar())

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _PAGE = 500
 _PAUSE_SECONDS = 0.1
 _PROGRESS_SECONDS = 5.0
+_STUCK_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,16 @@ class ChangeFollower:
         self._finished = 0
         self._restarted = False
         self._complete = threading.Event()
+        self._page_begun: float | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="change-follower", daemon=True)
 
     def check(self) -> None:
-        """:raises StoreUnavailable: the end of the feed has not been reached yet."""
-        if not self._complete.is_set():
-            raise StoreUnavailable(f"it is being filled: {self._index.passages()} passages so far")
+        """:raises StoreUnavailable: the end of the feed has not been reached yet, or reading it hangs."""
+        begun = self._page_begun
+        if begun is not None and time.monotonic() - begun > _STUCK_SECONDS:
+            raise StoreUnavailable("reading the store's change feed hangs: searches find nothing newer")
+        self._check_filled()
 
     def start(self) -> None:
         self._thread.start()
@@ -71,7 +75,7 @@ class ChangeFollower:
 
         :raises StoreUnavailable: nowhere yet.
         """
-        self.check()
+        self._check_filled()
         cursor = self._index.cursor()
         assert cursor is not None, "the end of the feed has been reached"
         return cursor
@@ -95,12 +99,21 @@ class ChangeFollower:
         if self._thread.is_alive():
             self._thread.join()
 
+    def _check_filled(self) -> None:
+        if not self._complete.is_set():
+            raise StoreUnavailable(f"it is being filled: {self._index.passages()} passages so far")
+
     def _read(self, deadline: float) -> bool:
         """Page by page to the end of the feed."""
         self._started += 1
         number = self._started
         while not self._stop.is_set():
-            if self._read_page():
+            self._page_begun = time.monotonic()
+            try:
+                is_end = self._read_page()
+            finally:
+                self._page_begun = None
+            if is_end:
                 self._finished = number
                 self._complete.set()
                 return True

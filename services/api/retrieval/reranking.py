@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain import Hit
-from shared.errors import QuestionTooLong
+from shared.errors import InferenceFailed, QuestionTooLong
 from shared.ports import Reranker
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +26,15 @@ class Reranking:
 
         Scores stay in [0, 1] and relative to the best of this question: a reranked passage has the odds
         that it answers as a share of the best one's, the others lie below the last of these. A question
-        that the reranker has no room for leaves everything as it is.
+        that the reranker has no room for, and a reranker that fails, leave everything as it is.
         """
         read, rest = hits[: self.top], hits[self.top :]
         try:
             logits = self.reranker.scores(question, [f"{hit.title}\n{hit.text}" for hit in read])
         except QuestionTooLong:
+            return list(hits)
+        except InferenceFailed as error:
+            log.warning("passages stay in their order without the reranker", extra={"reason": str(error)})
             return list(hits)
         relevances = relative_probabilities(logits)
         reranked = [replace(hit, score=relevance) for hit, relevance in zip(read, relevances, strict=True)]

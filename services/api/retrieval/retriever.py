@@ -88,12 +88,14 @@ class Retriever:
         where: SearchFilter,
         recency_weight: float | None = None,
         timed: Timed = untimed,
+        in_batch: bool = False,
     ) -> list[Hit]:
         """The ``top_k`` passages that answer best, best first; their ``score`` in [0, 1] is relative to the
         best of this question. ``chunk_id`` names the window that matched, or else the passage's first.
 
         What is returned was live and current after the question had been asked, whatever the indexes said.
-        ``timed`` is told of the stage ``rerank``, where there is one.
+        ``timed`` is told of the stage ``rerank``, where there is one. ``in_batch``: the caller looks up
+        several one after the other, and has called ``catch_up`` after all of them had been asked.
 
         :raises StoreUnavailable: the store cannot be reached.
         """
@@ -102,7 +104,11 @@ class Retriever:
         documents = max(top_k + (_READ_FOR_RECENCY if prior.weight else _SPARE), to_rerank)
         candidates = max(CANDIDATES, 5 * top_k, 5 * to_rerank)
         with self._lanes.enter() as alone:
-            hits = self._look_up(question, embedding, where, top_k, documents, candidates, alone)
+            if not in_batch:
+                self.catch_up()
+            hits = self._look_up(
+                question, embedding, where, top_k, documents, candidates, alone and not in_batch
+            )
         if self._reranking:
             with timed("rerank"):
                 hits = self._reranking.apply(question, hits)
@@ -119,7 +125,6 @@ class Retriever:
         alone: bool,
     ) -> list[Hit]:
         """The passages of the best ``documents``, ``top_k`` or more of them if there are as many."""
-        self.catch_up()
         while True:
             windows, lexical = self._found(question, embedding, candidates, where, alone)
             stored = self._read(self._ranked_documents(windows, lexical)[:documents], where)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from anyio import to_thread
 from fastapi import APIRouter, Request, Response
 from fastapi.sse import EventSourceResponse
 
@@ -14,14 +13,8 @@ from services.api.answering.question import Turn
 from services.api.dependencies import Dependencies, Deps
 from services.api.event_stream import FeedResponse
 from services.api.inquiry import Inquiry
-from services.api.schemas import (
-    AskRequest,
-    AskResponse,
-    HitBody,
-    SearchRequest,
-    SearchResponse,
-    WindowBody,
-)
+from services.api.line import Line
+from services.api.schemas import AskRequest, AskResponse, SearchRequest, SearchResponse
 from services.api.work import Feed, run_while_connected
 
 router = APIRouter(prefix="/v1", tags=["questions"])
@@ -53,20 +46,10 @@ async def ask(body: AskRequest, request: Request, deps: Deps) -> AskResponse | F
 
 
 @router.post("/search", response_model=SearchResponse)
-async def search(body: SearchRequest, deps: Deps) -> Response:
+async def search(body: SearchRequest, request: Request, deps: Deps) -> Response:
     """The indexed passages most similar to the question, best first."""
-    # One thread does all of it, the JSON too: each further hop costs more than a search in a small index.
-    return Response(await to_thread.run_sync(_found, body, deps), media_type="application/json")
-
-
-def _found(body: SearchRequest, deps: Dependencies) -> str:
-    inquiry = _read(body, deps)
-    # Taken before the search: what was indexed up to here is certainly taken into account.
-    as_of = deps.store.stats().as_of
-    hits = deps.answering.search(inquiry.question, inquiry.scope)
-    return SearchResponse(
-        hits=[HitBody.of(hit) for hit in hits], as_of=as_of, window=WindowBody.of(inquiry.window)
-    ).model_dump_json()
+    line: Line[Inquiry, str] = request.app.state.searches
+    return Response(await line.ask(_read(body, deps)), media_type="application/json")
 
 
 def _read(request: SearchRequest, deps: Dependencies, history: Sequence[Turn] = ()) -> Inquiry:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from services.api.answering.confidence import MIN_CONFIDENCE
 from services.api.answering.evidence import Evidence, weigh_evidence
+from services.api.answering.reading import Reading
 from services.api.matching.interest import ChangedDocuments, Interest
 from services.api.retrieval.follower import Applied
 from services.api.watching.events import Ended, Progress, WatchEvent, Watching
@@ -61,11 +62,13 @@ class WatchBoard:
         limits: Limits,
         metrics: ApiMetrics,
         min_confidence: float = MIN_CONFIDENCE,
+        reading: Reading | None = None,
     ) -> None:
         """``reached``: where in the change feed this process has got to. ``min_confidence``: see
         ``weigh_evidence``."""
         self._store = store
         self._min_confidence = min_confidence
+        self._reading = reading
         self._reached = reached
         self._embedder = embedder
         self._limits = limits
@@ -192,7 +195,10 @@ class WatchBoard:
             self._metrics.watch_events.inc(len(events))
 
     def _weigh(self, text: str, interest: Interest, hits: Sequence[Hit]) -> Sequence[Evidence]:
-        return weigh_evidence(text, interest.embedding, hits, self._embedder, self._min_confidence)
+        evidence = weigh_evidence(text, interest.embedding, hits, self._embedder, self._min_confidence)
+        if not evidence or self._reading is None:
+            return evidence
+        return self._reading.apply(text, interest.embedding, evidence, self._embedder).evidence
 
     def _end(self, watches: Sequence[Watch], reason: str) -> None:
         for watch in watches:

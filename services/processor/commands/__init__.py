@@ -1,4 +1,4 @@
-"""What an operator does with the processor: ``python -m services.processor dlq ...|rebuild ...``."""
+"""What an operator does with the processor: ``python -m services.processor COMMAND``."""
 
 from services.processor.commands.entry import run_command
 

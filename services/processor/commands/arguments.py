@@ -1,4 +1,4 @@
-"""The command line: ``python -m services.processor dlq ...|rebuild ...``."""
+"""The command line: ``python -m services.processor dlq ...|rebuild ...|topics|offsets ...``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import TypeVar
 
-from services.processor.commands import dlq, rebuild
+from services.processor.commands import dlq, offsets, rebuild, topics
 from services.processor.commands.dead_letters import parse_place
 from services.processor.commands.rebuild_origin import Origin
 from shared.durations import parse_duration
@@ -33,6 +33,18 @@ _REBUILD = (
     " refuse the new index: restart them after the switch."
 )
 
+_TOPICS = (
+    "Creates KAFKA_TOPIC and KAFKA_DLQ_TOPIC where they are missing. Those that exist are made to take"
+    " messages of KAFKA_MAX_MESSAGE_BYTES, and get more partitions where they have fewer than"
+    " KAFKA_PARTITIONS; none is ever taken away. To run it again is harmless."
+)
+
+_OFFSETS = (
+    "For backups: save prints how far KAFKA_GROUP_ID has read KAFKA_TOPIC, once all that is in it now is"
+    " committed; restore takes that on standard input, while no processor runs, and sets the group back."
+    " Where the topic is another one, or ends before the saved offsets, it is read from its beginning."
+)
+
 _Parsed = TypeVar("_Parsed")
 
 
@@ -46,7 +58,42 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rebuild(
         commands.add_parser("rebuild", help="make the index anew", description=_REBUILD, epilog=_EXIT_CODES)
     )
+    _add_topics(
+        commands.add_parser("topics", help="make the topics", description=_TOPICS, epilog=_EXIT_CODES)
+    )
+    _add_offsets(
+        commands.add_parser(
+            "offsets", help="save and restore Kafka's offsets", description=_OFFSETS, epilog=_EXIT_CODES
+        )
+    )
     return parser
+
+
+def _add_offsets(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    save = commands.add_parser("save", help="to standard output, as JSON", epilog=_EXIT_CODES)
+    save.add_argument(
+        "--wait",
+        type=_type(_positive, "number"),
+        default=120,
+        metavar="SECONDS",
+        help="how long the processors may take to catch up (120)",
+    )
+    save.add_argument("--behind", action="store_true", help="be content if they have not")
+    save.set_defaults(run=offsets.run_save, name="offsets save")
+    restore = commands.add_parser("restore", help="from standard input", epilog=_EXIT_CODES)
+    restore.set_defaults(run=offsets.run_restore, name="offsets restore")
+
+
+def _add_topics(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait",
+        type=_type(_positive, "number"),
+        default=60,
+        metavar="SECONDS",
+        help="how long the broker may take to answer (60)",
+    )
+    parser.set_defaults(run=topics.run_topics, name="topics")
 
 
 def _add_rebuild(parser: argparse.ArgumentParser) -> None:

@@ -70,14 +70,10 @@ def build_client(
 
 def choose_source(settings: ProducerSettings, probe: Probe | None = None) -> Source:
     """As ``SOURCE`` says; for ``auto``, the live stream if it answers within 5 s."""
-    live = _source(settings, "wikimedia")
-    if settings.source == "wikimedia":
-        return live
-    replay = _source(settings, "replay")
-    if settings.source == "replay":
-        return replay
-    with build_client(settings, live=True, read_timeout=PROBE_SECONDS) as client:
-        problem = (probe or probe_stream)(client, live.stream_url)
+    live, replay = _source(settings, "wikimedia"), _source(settings, "replay")
+    if settings.source != "auto":
+        return live if settings.source == "wikimedia" else replay
+    problem = _problem_of(live, settings, probe)
     if problem is None:
         log.info("SOURCE=auto: reading the live stream", extra={"url": live.stream_url})
         return live
@@ -86,6 +82,23 @@ def choose_source(settings: ProducerSettings, probe: Probe | None = None) -> Sou
         f" reading the replay server {replay.base_url} instead"
     )
     return replay
+
+
+def usable_source(settings: ProducerSettings, probe: Probe | None = None) -> tuple[str, str]:
+    """``("wikimedia" | "replay", why)``, for whoever starts a whole stack: it decides whether a replay server
+    is started at all."""
+    if settings.source != "auto":
+        return settings.source, f"SOURCE={settings.source}"
+    live = _source(settings, "wikimedia")
+    problem = _problem_of(live, settings, probe)
+    if problem is None:
+        return "wikimedia", f"{live.base_url} answers"
+    return "replay", f"{live.base_url} cannot be used: {problem}"
+
+
+def _problem_of(live: Source, settings: ProducerSettings, probe: Probe | None) -> str | None:
+    with build_client(settings, live=True, read_timeout=PROBE_SECONDS) as client:
+        return (probe or probe_stream)(client, live.stream_url)
 
 
 def start_position(
@@ -139,6 +152,6 @@ def _source(settings: ProducerSettings, kind: Literal["wikimedia", "replay"]) ->
             wikis=default if wikis is None else frozenset(wikis),
             namespaces=settings.namespaces,
             include_bots=settings.wikimedia_include_bots,
-            page_base=None if live else settings.replay_url,
+            page_base=None if live else settings.replay_public_url or settings.replay_url,
         ),
     )

@@ -11,6 +11,7 @@ import httpx
 from httpx_sse import EventSource
 
 from services.producer.resume import Position
+from services.producer.supervised_thread import mark_turn
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -44,6 +45,8 @@ class BoundedLines(httpx.SyncByteStream):
 
     def __iter__(self) -> Iterator[bytes]:
         for chunk in _without_byte_order_mark(self._stream):
+            # A source that has nothing to tell sends comments.
+            mark_turn()
             line_end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
             if self._line_length + len(chunk) <= self._limit:
                 self._line_length = len(chunk) - line_end - 1 + (self._line_length if line_end < 0 else 0)

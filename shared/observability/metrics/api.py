@@ -18,7 +18,8 @@ from shared.observability.metrics.process import ProcessMetrics, TraceMetrics
 from shared.observability.metrics.store import StoreMetrics
 
 OUTCOMES = ("answered", "no_context", "degraded", "error", "abandoned")
-STAGES = ("cache", "embed", "retrieve", "rerank", "weigh", "prompt", "generate", "ground")
+STAGES = ("cache", "embed", "retrieve", "rerank", "weigh", "read", "prompt", "generate", "ground")
+READINGS = ("answer", "no_answer", "too_long", "failed")
 CACHE_LOOKUPS = ("hit", "miss", "invalidated")
 INVALID_CITATIONS = ("unknown_passage", "source_changed")
 OTHER_METHOD = "_OTHER"
@@ -97,6 +98,13 @@ class ApiMetrics(MetricGroup):
     )
     context_tokens = DeclaredHistogram(
         "rag_context_tokens", "Tokens of a prompt as it was built.", "tokens", buckets=buckets.TOKENS
+    )
+    readings = DeclaredCounter(
+        "rag_reader_readings_total",
+        "What the reader found in the passages of a question, or of a change that concerns a standing one."
+        " too_long, failed: it was done without.",
+        "readings",
+        (Label("result", READINGS),),
     )
     groundedness = DeclaredHistogram(
         "rag_groundedness_ratio",

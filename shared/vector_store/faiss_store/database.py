@@ -20,6 +20,7 @@ _DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _AWAY_CODES = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_NOMEM}
 
 _CACHE_KIB = 16_384
+_MAPPED_BYTES = 2**40  # more than SQLite's own limit, which applies
 _MAX_READERS = 16
 
 
@@ -127,7 +128,11 @@ class ReadConnections:
                 raise ConnectionsClosed(f"{self._file}: the vector store is closed")
             if self._idle:
                 return self._idle.pop()
-        return _connect(self._file, self._busy_timeout)
+        connection = _connect(self._file, self._busy_timeout)
+        # A search reads embeddings from a hundred pages all over the file: copying each takes longer than all
+        # else. What is mapped belongs to the system's cache, not to this process.
+        connection.execute(f"PRAGMA mmap_size = {_MAPPED_BYTES}")
+        return connection
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
         try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 
 from shared.ports import Embedder
+from tests.support.hammer import in_threads
 
 TEXTS = [
     "A strong earthquake struck the coast of Velmora on Sunday.",
@@ -68,16 +67,9 @@ class EmbedderContract:
     def test_threads(self, embedder: Embedder) -> None:
         expected = embedder.embed(TEXTS[:4])
         counts = embedder.count_tokens(TEXTS)
-        results: list[bool] = []
 
-        def work() -> None:
-            for _ in range(3):
-                same = np.allclose(embedder.embed(TEXTS[:4]), expected, atol=1e-5)
-                results.append(same and embedder.count_tokens(TEXTS) == counts)
+        def is_the_same() -> bool:
+            same = np.allclose(embedder.embed(TEXTS[:4]), expected, atol=1e-5)
+            return same and embedder.count_tokens(TEXTS) == counts
 
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert results == [True] * 12
+        assert in_threads(is_the_same, times=3) == [True] * 12

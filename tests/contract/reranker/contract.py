@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import random
-import threading
 
 import pytest
 
 from shared.errors import QuestionTooLong
 from shared.ports import Reranker
+from tests.support.hammer import in_threads
 
 QUESTION = "Is the bridge of Velmora open?"
 TEXTS = [
@@ -61,18 +61,10 @@ class RerankerContract:
 
     def test_threads(self, reranker: Reranker) -> None:
         expected = reranker.scores(QUESTION, TEXTS)
-        results: list[bool] = []
-
-        def work() -> None:
-            for _ in range(5):
-                results.append(reranker.scores(QUESTION, TEXTS) == pytest.approx(expected, abs=1e-3))
-
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert results == [True] * 20
+        checks = in_threads(
+            lambda: reranker.scores(QUESTION, TEXTS) == pytest.approx(expected, abs=1e-3), times=5
+        )
+        assert checks == [True] * 20
 
     def test_it_has_a_name(self, reranker: Reranker) -> None:
         assert reranker.name

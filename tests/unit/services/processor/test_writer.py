@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -273,7 +274,8 @@ def test_a_key_that_does_not_fit_the_dead_letter_topic_is_left_out_too(bench: Be
     producer.close()
     bench.producer.max_bytes = 2
     bench.run(b"{")
-    for letter in (*broker.records("dlq"), *bench.producer.sent):
+    letters: list[Any] = [*broker.records("dlq"), *bench.producer.sent]
+    for letter in letters:
         headers = dict(letter.headers)
         assert (letter.key, letter.value) == (None, None)
         assert headers["dlq.origin"] == b"documents/0@0"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,11 +33,11 @@ def service(request: pytest.FixtureRequest) -> Iterator[Service]:
     Counter("turns", "Turns.", registry=registry)
     Histogram("work_seconds", "Work.", registry=registry).observe(0.1, {"trace_id": TRACE})
     heartbeat = Heartbeat(max_silence=getattr(request, "param", 60.0))
-    server = HealthServer("127.0.0.1", 0, registry, heartbeat, lambda: service.obstacle)
+    server = HealthServer("127.0.0.1", 0, registry, heartbeat, lambda: probed.obstacle)
     server.start()
     with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as client:
-        service = Service(client, server.port)
-        yield service
+        probed = Service(client, server.port)
+        yield probed
     server.close()
 
 
@@ -51,6 +52,11 @@ def test_ready_says_why_not(service: Service) -> None:
 def test_silence_is_not_life(service: Service) -> None:
     status, body = service.get("/health/live")
     assert (status, body) == (503, {"status": "unavailable", "reason": "the loop does not turn"})
+
+
+def test_a_connection_that_says_nothing_holds_nobody_up(service: Service) -> None:
+    with socket.create_connection(("127.0.0.1", service.port)):
+        assert service.get("/health/live") == (200, {"status": "ok"})
 
 
 def test_metrics_are_there_and_nothing_else(service: Service) -> None:

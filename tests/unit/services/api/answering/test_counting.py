@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from services.api.answering.events import Abandoned
 from services.api.retrieval.scope import Scope
 from shared.domain import SearchFilter, TokenUsage
+from shared.embedder.hashing import HashingEmbedder
 from tests.support.exposition import exemplars, openmetrics
 from tests.unit.services.api.answering.test_service_stream import (
     HURT,
@@ -60,8 +61,9 @@ def test_what_was_found_and_how_old_the_cited_is(make_scene: MakeScene) -> None:
 
 def test_a_search_is_a_retrieval_too(make_scene: MakeScene) -> None:
     scene = make_scene()
-    scene.service.search(QUESTION, Scope(5))
-    scene.service.search(QUESTION, Scope(5, SearchFilter(wikis=frozenset({"nowhere"}))))
+    embedding = HashingEmbedder().embed([QUESTION])[0]
+    scene.service.search(QUESTION, embedding, Scope(5))
+    scene.service.search(QUESTION, embedding, Scope(5, SearchFilter(wikis=frozenset({"nowhere"}))))
     assert total(scene, "rag_retrieved_documents_count") == 2
     assert total(scene, "rag_retrieval_empty_total") == 1
     assert total(scene, "rag_context_age_seconds_count") == 0

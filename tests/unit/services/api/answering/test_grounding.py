@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.api.answering.grounding import ground, quote
+from shared.text import Span
 from tests.support.hits import a_hit, evidence_of
 
 TEXT = "As of 14:20 the earthquake has killed 47 people. Another 120 were injured in Port Alden."
@@ -67,3 +70,11 @@ def test_it_counts_what_is_supported_and_names_what_the_model_cited() -> None:
     assert (grounded.supported, grounded.replaced, grounded.markers) == (1, 1, (1, 3, 12))
     refused = ground("The earthquake happened in Velmora.", QUESTION, [TOLL, INJURED])
     assert (refused.supported, refused.replaced, refused.markers) == (0, 1, ())
+
+
+def test_what_a_reader_found_must_be_in_the_answer() -> None:
+    without = evidence_of(a_hit("The bridge over the river is open today.", title="Bridge"))
+    station = a_hit("The station of Quillon is open today.", title="Station")
+    found = replace(evidence_of(station), answer=Span(4, 22))
+    grounded = ground("The bridge over the river is open today.", "What is open?", [found, without])
+    assert grounded.text == "“The station of Quillon is open today.” [1]"

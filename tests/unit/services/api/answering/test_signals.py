@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.api.answering.signals import Signals, signals
+from services.api.answering.signals import Signals, signals, states_something_else
 
 TITLE = "Velmora earthquake"
 SENTENCE = "As of 14:20 the earthquake has killed 47 people in German villages."
@@ -62,3 +62,20 @@ def test_a_follow_up_is_not_held_to_the_words_before_it() -> None:
     found = _signals("How many houses in Velmora collapsed? And how many people were killed?")
     assert found.coverage == 1
     assert _signals("How many houses in Quelland fell? And how many people were killed?").missing_name == 1
+
+
+@pytest.mark.parametrize("sentence", [SENTENCE, "The earthquake has not killed 47 people.", "It injured 12."])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many people has the earthquake killed?",
+        "How many people had the earthquake killed by 16:00?",
+        "How many of the 47 people killed were in Greece?",
+        "How many people has the earthquake not killed?",
+        "How many people has the earthquake injured?",
+    ],
+)
+def test_a_sentence_states_something_else_where_its_signals_say_so(question: str, sentence: str) -> None:
+    found = signals(question, TITLE, sentence, 0.7)
+    expected = bool(found.missing_number or found.only_question_denies or found.reversed_word)
+    assert states_something_else(question, TITLE, sentence) is expected

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.api.retrieval import follower as follower_module
 from services.api.retrieval.follower import Applied, ChangeFollower
 from services.api.retrieval.lexical_index import LexicalIndex
 from shared.domain import ChangeKind, ChangePage, SearchFilter
@@ -70,6 +71,33 @@ def test_what_was_committed_before_is_found_after(store: ScriptedStore, index: L
     assert follower.catch_up(TIMEOUT)
     assert found(index, "changed") == ["d7"]
     assert index.passages() == 1_199
+
+
+def test_following_that_hangs_is_not_readiness(
+    store: ScriptedStore, index: LexicalIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "_STUCK_SECONDS", 0.2)
+    follower = ChangeFollower(store, index)
+
+    def is_ready() -> bool:
+        try:
+            follower.check()
+        except StoreUnavailable:
+            return False
+        return True
+
+    follower.start()
+    with closing(follower):
+        wait_until(is_ready, TIMEOUT, "readiness")
+        store.gate.clear()
+        try:
+            wait_until(lambda: not is_ready(), TIMEOUT / 2, "a follower that is not ready")
+            with pytest.raises(StoreUnavailable, match="hangs"):
+                follower.check()
+            assert follower.reached()
+        finally:
+            store.gate.set()
+        wait_until(is_ready, TIMEOUT, "readiness again")
 
 
 def test_it_goes_on_where_it_was(store: ScriptedStore, index: LexicalIndex) -> None:

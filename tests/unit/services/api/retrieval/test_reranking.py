@@ -20,6 +20,7 @@ from services.api.retrieval.lexical_index import LexicalIndex
 from services.api.retrieval.reranking import Reranking, relative_probabilities
 from services.api.retrieval.retriever import Retriever, Tuning
 from shared.domain import Hit, SearchFilter
+from shared.errors import InferenceFailed
 from shared.observability.metrics import ApiMetrics
 from shared.onnx.openvino_session import OpenVinoSession
 from shared.ports import Reranker
@@ -160,6 +161,25 @@ def test_a_question_that_the_model_cannot_read_whole_keeps_the_order(plain: Benc
         put(bench.store, SHORT, WHOLE, OTHER)
     assert reranked.ask(question) == plain.ask(question)
     assert ids(reranked.ask(question)) == ["short", "whole", "other"]
+
+
+class _Breaks:
+    """A reranker whose model cannot be run any more."""
+
+    name = "breaks"
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        raise InferenceFailed("out of memory")
+
+
+def test_a_reranker_that_fails_keeps_the_order_and_is_named(
+    plain: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(Bench(tmp_path / "broken", Reranking(_Breaks(), top=5))) as broken:
+        for bench in (plain, broken):
+            put(bench.store, SHORT, WHOLE, OTHER)
+        assert broken.ask() == plain.ask()
+    assert caplog.messages == ["passages stay in their order without the reranker"]
 
 
 class _WaitsForAnother:

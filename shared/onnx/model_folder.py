@@ -1,8 +1,9 @@
-"""Where the files of a cross-encoder are: a folder, the cache of the Hugging Face hub, or the hub itself."""
+"""Where the files of a model are: a folder, the cache of the Hugging Face hub, or the hub itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from shared.errors import ModelMissing
@@ -57,9 +58,19 @@ def _fetched(snapshot: Callable[..., Path]) -> Path:
         ) from error
 
 
-def reranker_missing(model: str, why: str) -> ModelMissing:
-    return ModelMissing(
-        f"RERANKER_MODEL={model}: cannot be used as a cross-encoder ({why}); name a folder with model.onnx "
-        f"or onnx/model.onnx and tokenizer.json, or a repository of the Hugging Face hub that has them, or "
-        f"set RERANKER=none"
-    )
+@contextmanager
+def refused(family: str, model: str, what: str) -> Iterator[None]:
+    """Whatever makes ``model`` unusable within becomes one line with the cure.
+
+    ``family``: of settings (``RERANKER``); ``what`` the model should be.
+
+    :raises ModelMissing: it is unusable.
+    """
+    try:
+        yield
+    except UnusableExport as error:
+        raise ModelMissing(
+            f"{family}_MODEL={model}: cannot be used as {what} ({error}); name a folder with model.onnx or "
+            f"onnx/model.onnx and tokenizer.json, or a repository of the Hugging Face hub that has them, or "
+            f"set {family}=none"
+        ) from error
