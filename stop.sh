@@ -11,8 +11,11 @@ for argument in "$@"; do
       cat <<'TEXT'
 Usage: ./stop.sh [--clean [--yes]]
 
-  --clean    also remove the index, the logs and the API key, after asking
+  --clean    also remove all data, after asking: index, logs and API key; in containers the volumes, secrets and
+             generated settings
   --yes      do not ask
+
+It stops the mode that runs, and keeps its data. --clean removes the data of both modes.
 TEXT
       exit 0
       ;;
@@ -20,5 +23,18 @@ TEXT
   esac
 done
 
-[ -x "$(venv_python)" ] || { echo "Nothing is running: nothing is installed yet."; exit 0; }
+clean=
+for argument in "$@"; do
+  [ "$argument" != --clean ] || clean=yes
+done
+python=$(any_python) || exit 1
+modes=$("$python" -m deploy.running ${clean:+data}) || exit 1
+case " $(printf '%s' "$modes" | tr '\n' ' ') " in
+  *" docker local "*)
+    (exec_docker stop "$@")
+    ;;
+  *" docker "*) exec_docker stop "$@" ;;
+esac
+
+[ -x "$(venv_python)" ] || { echo "Nothing is running."; exit 0; }
 exec "$(venv_python)" -m deploy.local stop "$@"

@@ -9,9 +9,10 @@ usage() {
 Usage: ./test.sh [SUITE] [pytest options]
 
   (none)        smoke test against the running stack
-  check         format, lint, types, layers, shell scripts
+  check         format, lint, types, layers, shell scripts, Dockerfile, Compose
   unit, contract, integration, e2e
                 one test suite
+  compose       the stack in containers; needs Docker, debootstrap and root
   all           check, and every suite
   soak          the slow tests that all leaves out
 TEXT
@@ -31,7 +32,9 @@ check() {
   run "lint" "$bin/ruff" check .
   run "types" "$bin/mypy"
   run "layers" "$bin/lint-imports"
-  run "shell scripts" "$bin/shellcheck" -x ./*.sh deploy/*.sh .ci/run
+  run "shell scripts" "$bin/shellcheck" -x ./*.sh deploy/*.sh deploy/docker/*/*.sh .ci/run
+  run "Dockerfile" "$bin/hadolint" Dockerfile
+  run "Compose" "$bin/compose-lint" --fail-on low --strict-config --skip-suppressed --no-env docker-compose.yml
   run "line endings" line_endings
 }
 
@@ -48,12 +51,13 @@ suite() {
 }
 
 # Each in a process of its own: what one suite has loaded, such as another suite's model runtime, must not
-# decide how the next one fares. All run, whatever fails. Two tests at a time, but where a whole stack runs.
+# decide how the next one fares. All run, whatever fails. Three tests at a time, for they mostly wait; but not where
+# a whole stack runs.
 every_suite() {
   local suite status spread failed=()
-  for suite in unit contract integration chaos e2e; do
+  for suite in unit contract integration chaos e2e compose; do
     status=0 spread=(-n 0)
-    case $suite in unit | contract | integration) spread=(-n 2 --dist loadfile) ;; esac
+    case $suite in unit | contract | integration) spread=(-n 3 --dist loadfile) ;; esac
     run "tests/$suite" "$(venv_python)" -m pytest -m "not soak" "${spread[@]}" "tests/$suite" "$@" || status=$?
     # 5: none was selected, as the options may have wanted.
     if [ "$status" -ne 0 ] && { [ "$status" -ne 5 ] || [ $# -eq 0 ]; }; then
@@ -67,8 +71,8 @@ name=${1-}
 [ $# -eq 0 ] || shift
 case $name in
   '')
-    [ -x "$(venv_python)" ] || fail "no stack is running: nothing is installed yet; ./start.sh starts it"
-    exec "$(venv_python)" -m deploy.smoke
+    python=$(any_python) || exit 1
+    exec "$python" -m deploy.smoke
     ;;
   --help | -h) usage ;;
   check)
@@ -79,6 +83,10 @@ case $name in
     ensure_installed dev
     suite "tests/$name" "$@"
     ;;
+  compose)
+    ensure_installed dev
+    suite -m "not soak" tests/compose "$@"
+    ;;
   soak)
     ensure_installed dev
     suite -m soak "$@"
@@ -88,5 +96,5 @@ case $name in
     check
     every_suite "$@"
     ;;
-  *) fail "unknown suite '$name'; allowed: check unit contract integration e2e all soak" 2 ;;
+  *) fail "unknown suite '$name'; allowed: check unit contract integration e2e compose all soak" 2 ;;
 esac

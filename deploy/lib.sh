@@ -3,6 +3,7 @@
 # Works with bash 3.2 and newer.
 
 unset CDPATH
+STARTED_IN=$PWD
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV="$ROOT/.venv"
 SCRIPT=$(basename "$0")
@@ -35,6 +36,34 @@ find_python() {
     fi
   done
   fail "needs Python 3.11 or newer, found none${PYTHON:+ as PYTHON=$PYTHON}; install one, or name it: PYTHON=/path/to/python3 ./$SCRIPT"
+}
+
+# For what needs the standard library alone: that of .venv, or any new enough one.
+any_python() {
+  if is_new_enough "$(venv_python)"; then
+    venv_python
+  else
+    find_python
+  fi
+}
+
+# The path as the program outside Git Bash knows it; elsewhere as it is.
+native_path() {
+  if command -v cygpath >/dev/null 2>&1; then
+    (cd "$STARTED_IN" && cygpath -m -a "$1")
+  else
+    case $1 in
+      /*) printf '%s\n' "$1" ;;
+      *) printf '%s\n' "$STARTED_IN/$1" ;;
+    esac
+  fi
+}
+
+# Hand over to the part that runs the stack in containers. Git Bash must not take the paths inside containers for
+# its own.
+exec_docker() {
+  export MSYS_NO_PATHCONV=1 PYTHONUTF8=1
+  exec "$python" -m deploy.docker "$@"
 }
 
 create_venv() {
@@ -95,7 +124,7 @@ install_extra() {
     local) size='about 800 MB; once' ;;
     dev) size='about 2.4 GB; once' ;;
     huggingface) size='for LLM=huggingface' ;;
-    hub) size='for RERANKER_MODEL' ;;
+    hub) size='for RERANKER_MODEL or READER_MODEL' ;;
     *) size='for EMBEDDER_BACKEND='"$extra" ;;
   esac
   if [ -f "$VENV/.installed-$extra" ]; then

@@ -13,20 +13,13 @@ from pydantic_settings import BaseSettings
 import deploy
 import services
 import shared.settings
+from shared.settings import declared_settings
 
 
 def settings_classes() -> list[type[BaseSettings]]:
     """The settings classes of ``shared``, of each service and of the deployment, in that order."""
     modules = [shared.settings, *_settings_modules(services), *_settings_modules(deploy)]
-    return [
-        item
-        for module in modules
-        for item in vars(module).values()
-        if isinstance(item, type)
-        and issubclass(item, BaseSettings)
-        and item.__module__ == module.__name__
-        and item.model_fields
-    ]
+    return [cls for module in modules for cls in declared_settings(module)]
 
 
 def variable_names(cls: type[BaseSettings]) -> list[str]:

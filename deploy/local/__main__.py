@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from deploy.errors import printed
 from deploy.local.configuration import ROOT, Stack, read_environment
 from deploy.local.logs import list_logs, show_log
 from deploy.local.settings import LocalStackSettings
@@ -31,7 +32,7 @@ def main() -> int:
         else:
             show_log(stack, arguments.service, arguments.lines, follow=arguments.follow)
     except RagError as error:
-        print("\n".join(_named(arguments.command, line) for line in str(error).splitlines()), file=sys.stderr)
+        print(printed(arguments.command, error), file=sys.stderr)
         return 1
     except OSError as error:
         print(f"{arguments.command}: {error}", file=sys.stderr)
@@ -40,11 +41,6 @@ def main() -> int:
         print("Interrupted.", file=sys.stderr)
         return 130
     return 0
-
-
-def _named(command: str, line: str) -> str:
-    """Several problems are a line each; what is indented belongs to the line before."""
-    return line if line.startswith(" ") else f"{command}: {line}"
 
 
 def _parser() -> argparse.ArgumentParser:

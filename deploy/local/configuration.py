@@ -15,8 +15,7 @@ from dotenv import dotenv_values
 
 from deploy.local.broker import GROUP_SETTINGS
 from deploy.local.settings import LocalStackSettings
-
-ROOT = Path(__file__).resolve().parents[2]
+from deploy.paths import ROOT as ROOT
 
 STACK_MARKER = "LIVE_RAG_STACK"
 """Set in every process of a stack to the folder it runs in, so that no stray is missed by a stop."""

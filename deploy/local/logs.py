@@ -6,7 +6,7 @@ import os
 
 from deploy.local.configuration import Stack, service_of
 from deploy.local.facts import read_facts
-from deploy.local.summary import display_path
+from deploy.paths import display_path
 from shared.errors import ConfigurationError
 
 

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from deploy.settings_catalogue import settings_classes
-from shared.errors import ConfigurationError, RagError
-from shared.settings import VectorStoreSettings, load_settings
+from shared.errors import RagError
+from shared.settings import VectorStoreSettings
 
 _LAST_PORT = 65_535
 _FREE_BYTES_NEEDED = 500 * 1024**2
@@ -42,17 +41,6 @@ def range_problems(ports: Mapping[str, tuple[str, int]]) -> list[str]:
         for name, (setting, port) in ports.items()
         if port > _LAST_PORT
     ]
-
-
-def settings_problems() -> list[str]:
-    """Wrong values that any service would stop at; a setting that several read is named once."""
-    lines: dict[str, None] = {}
-    for cls in settings_classes():
-        try:
-            load_settings(cls)
-        except ConfigurationError as error:
-            lines.update(dict.fromkeys(str(error).split("; ")))
-    return list(lines)
 
 
 def data_dir_problems(data_dir: Path) -> list[str]:

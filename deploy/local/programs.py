@@ -16,7 +16,7 @@ _OUR_OWN = ("replay", "processor", "api", "producer")
 
 _MODEL_THREADS = {
     "processor": ("EMBEDDER_THREADS",),
-    "api": ("EMBEDDER_THREADS", "RERANKER_THREADS"),
+    "api": ("EMBEDDER_THREADS", "RERANKER_THREADS", "READER_THREADS"),
 }
 
 _PYTHON_PROGRAM = {

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from deploy.local.api_key import ensure_api_key, read_api_key
+from deploy.api_key import ensure_api_key, read_api_key
 from deploy.local.broker import broker_command
 from deploy.local.configuration import Stack, read_environment
 from deploy.local.facts import as_started, read_facts, write_facts
@@ -20,21 +20,23 @@ from deploy.local.preflight import (
     data_dir_problems,
     port_problems,
     scale_problems,
-    settings_problems,
     store_problems,
 )
 from deploy.local.programs import stack_programs, supervisor_config
 from deploy.local.prometheus import prometheus_command, prometheus_config, prometheus_executable
-from deploy.local.question import demo_question, expects_stories
+from deploy.local.question import expects_stories
 from deploy.local.settings import LocalStackSettings
-from deploy.local.source import choose_source
-from deploy.local.summary import display_path, summary
+from deploy.local.summary import summary
 from deploy.local.supervisor import Supervisor, stack_processes
 from deploy.local.wait import StackWait
+from deploy.paths import display_path
+from deploy.question import demo_question
+from deploy.settings_catalogue import settings_classes
 from services.producer.settings import ProducerSettings
+from services.producer.sources.choice import usable_source
 from services.replay.settings import ReplaySettings
 from shared.errors import ConfigurationError
-from shared.settings import KafkaSettings, VectorStoreSettings, load_settings
+from shared.settings import KafkaSettings, VectorStoreSettings, load_settings, settings_problems
 
 
 def start(processors: int | None, *, with_prometheus: bool) -> None:
@@ -45,7 +47,7 @@ def start(processors: int | None, *, with_prometheus: bool) -> None:
     """
     begun = time.monotonic()
     os.environ.update(read_environment())
-    _refuse(settings_problems())
+    _refuse(settings_problems(settings_classes()))
     stack = Stack(load_settings(LocalStackSettings), processors or 1, prometheus=with_prometheus)
     _refuse(scale_problems(stack.processors, load_settings(KafkaSettings).partitions))
     _refuse(data_dir_problems(stack.data_dir))
@@ -83,7 +85,7 @@ def _launch(stack: Stack, supervisor: Supervisor) -> dict[str, Any]:
     if stack.prometheus:
         binaries["prometheus"] = prometheus_command(prometheus_executable(), stack)
     _refuse(store_problems(load_settings(VectorStoreSettings)))
-    source, why = choose_source(load_settings(ProducerSettings))
+    source, why = usable_source(load_settings(ProducerSettings))
     _refuse(port_problems(stack.settings.api_host, stack.ports(source)))
     key = ensure_api_key(stack.key_file)
     _say(f"Source: {source} ({why}).")

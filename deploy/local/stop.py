@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 
-from deploy.local.api_key import is_made_by_us
+from deploy.api_key import is_made_by_us
 from deploy.local.configuration import Stack
-from deploy.local.summary import display_path
 from deploy.local.supervisor import Supervisor
+from deploy.paths import display_path
 from shared.errors import ConfigurationError
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy.local.configuration import ROOT
+from deploy.paths import ROOT, display_path
 
 
 def summary(facts: Mapping[str, Any], key: str) -> str:
@@ -33,9 +33,3 @@ def summary(facts: Mapping[str, Any], key: str) -> str:
         f"Stop it:     {this}./stop.sh   (--clean also removes its data)",
     ]
     return "\n".join(lines)
-
-
-def display_path(path: str | Path) -> str:
-    """Relative to the project where it is inside it."""
-    path = Path(path)
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)

@@ -20,8 +20,8 @@ from confluent_kafka import Producer
 from bench.stack import RunningStack, started_stack
 from deploy.local.configuration import Stack
 from deploy.local.prometheus import prometheus_config
-from deploy.local.question import demo_question
 from deploy.local.settings import LocalStackSettings
+from deploy.question import demo_question
 from tests.support.hurried_rules import write_hurried_rules
 from tests.support.llama_server import KEY, LlamaServer, llama_server
 from tests.support.processes import wait_until

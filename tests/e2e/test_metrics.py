@@ -43,6 +43,7 @@ ONLY_WHERE_IT_IS_ASKED_FOR = {
     "rag_chunks_reused_total",
     "rag_llm_in_flight",
     "rag_llm_waiting",
+    "rag_reader_readings_total",
     "rag_retention_removed_total",
     "rag_source_dropped_total",
     "rag_source_outstanding_events",

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.api_key import ensure_api_key, read_api_key
+from deploy.api_key import ensure_api_key, read_api_key
 from deploy.local.configuration import ROOT
 from deploy.local.preflight import busy_port_problems, data_dir_problems
-from deploy.local.source import choose_source
 from services.producer.settings import ProducerSettings
+from services.producer.sources.choice import usable_source
 from shared.errors import ConfigurationError
 from tests.support.processes import free_port
 
@@ -77,7 +77,8 @@ def test_help_works_from_any_directory(script: str, tmp_path: Path) -> None:
         (
             ["start.sh", "--fast"],
             "start.sh: unknown option '--fast';"
-            " allowed: --local --docker --source --store --llm --scale --with --help",
+            " allowed: --local --docker --source --store --llm --scale --with --profile --override --build"
+            " --show-credentials --help",
         ),
         (["start.sh", "--with"], "start.sh: --with needs a value"),
         (["start.sh", "--with", "grafana"], "start.sh: --with 'grafana' is unknown; allowed: prometheus"),
@@ -91,23 +92,38 @@ def test_help_works_from_any_directory(script: str, tmp_path: Path) -> None:
             "start.sh: --scale processor=2x: a number from 1 to 999 is needed",
         ),
         (
-            ["start.sh", "--scale", "api=2"],
+            ["start.sh", "--scale", "api=0"],
+            "start.sh: --scale api=0: a number from 1 to 999 is needed",
+        ),
+        (
+            ["start.sh", "--local", "--scale", "api=2"],
             "start.sh: --scale api=2: local mode runs one api, because its port can be bound once",
         ),
         (
             ["start.sh", "--scale", "broker=3"],
-            "start.sh: --scale 'broker=3' is unknown; allowed: processor=N",
+            "start.sh: --scale 'broker=3' is unknown; allowed: processor=N api=N",
         ),
         (
-            ["start.sh", "--docker"],
-            "start.sh: --docker: the Compose stack is not part of this version; use --local",
+            ["start.sh", "--profile", "big"],
+            "start.sh: --profile 'big' is unknown; allowed: observability ollama gpu lite",
+        ),
+        (["start.sh", "--local", "--profile", "lite"], "start.sh: --profile lite is for --docker"),
+        (["start.sh", "--local", "--build"], "start.sh: --build is for --docker"),
+        (
+            ["start.sh", "--override", "not-there.yml"],
+            "start.sh: --override not-there.yml: there is no such file",
+        ),
+        (
+            ["start.sh", "--docker", "--with", "prometheus"],
+            "start.sh: --with prometheus is for --local; in containers it is part of --profile observability",
         ),
         (["stop.sh", "-9"], "stop.sh: unknown option '-9'; allowed: --clean --yes --help"),
         (["logs.sh", "-n", "ten"], "logs.sh: -n needs a number of lines"),
-        (["logs.sh", "--tail"], "logs.sh: unknown option '--tail'; allowed: -n --no-follow --help"),
+        (["logs.sh", "--tail"], "logs.sh: unknown option '--tail'; allowed: -f -n --no-follow --help"),
         (
             ["test.sh", "everything"],
-            "test.sh: unknown suite 'everything'; allowed: check unit contract integration e2e all soak",
+            "test.sh: unknown suite 'everything'; allowed:"
+            " check unit contract integration e2e compose all soak",
         ),
     ],
 )
@@ -251,7 +267,7 @@ def test_a_key_file_without_a_key_is_refused(tmp_path: Path) -> None:
 
 def test_a_live_stream_that_does_not_answer_is_replaced_and_the_line_says_why() -> None:
     settings = ProducerSettings(source="auto", wikimedia_url=f"http://127.0.0.1:{free_port()}")
-    source, why = choose_source(settings)
+    source, why = usable_source(settings)
     assert source == "replay"
     assert "cannot be used" in why
     assert "refused" in why

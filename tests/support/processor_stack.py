@@ -28,7 +28,7 @@ from shared.vector_store.factory import open_vector_store
 from tests.support.kafka_environment import kafka_environment
 from tests.support.processes import running, wait_until
 
-TIMEOUT = 60.0
+TIMEOUT = 150.0
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 Contents = dict[str, tuple[int, str, tuple[str, ...]]]

@@ -219,7 +219,7 @@ class TestSupervisorConfiguration:
         assert config["program:producer"]["environment"] == 'METRICS_PORT="7002"'
         assert (
             config["program:api"]["environment"]
-            == 'OMP_NUM_THREADS="2",EMBEDDER_THREADS="2",RERANKER_THREADS="2"'
+            == 'OMP_NUM_THREADS="2",EMBEDDER_THREADS="2",RERANKER_THREADS="2",READER_THREADS="2"'
         )
 
     def test_each_processor_is_a_program_of_its_own(self, tmp_path: Path) -> None:
@@ -234,9 +234,15 @@ class TestSupervisorConfiguration:
         config = self.parsed(stack_in(tmp_path), "wikimedia", OMP_NUM_THREADS="3")
         assert "environment" not in config["program:api"]
         config = self.parsed(stack_in(tmp_path), "wikimedia", EMBEDDER_THREADS="3")
-        assert config["program:api"]["environment"] == 'OMP_NUM_THREADS="2",RERANKER_THREADS="2"'
+        assert (
+            config["program:api"]["environment"]
+            == 'OMP_NUM_THREADS="2",RERANKER_THREADS="2",READER_THREADS="2"'
+        )
         config = self.parsed(stack_in(tmp_path), "wikimedia", RERANKER_THREADS="3")
-        assert config["program:api"]["environment"] == 'OMP_NUM_THREADS="2",EMBEDDER_THREADS="2"'
+        assert (
+            config["program:api"]["environment"]
+            == 'OMP_NUM_THREADS="2",EMBEDDER_THREADS="2",READER_THREADS="2"'
+        )
 
     def test_logs_are_rotated_and_groups_stopped(self, tmp_path: Path) -> None:
         for name in SERVICES:

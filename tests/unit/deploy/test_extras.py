@@ -6,7 +6,7 @@ import pytest
 
 from deploy.extras import extras_for
 from deploy.local.configuration import ROOT
-from shared.settings import EmbedderSettings, LLMSettings, RerankerSettings
+from shared.settings import EmbedderSettings, LLMSettings, ReaderSettings, RerankerSettings
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "optional-dependencies"
@@ -28,6 +28,9 @@ EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["p
         ({"RERANKER": "cross-encoder", "RERANKER_MODEL": "."}, []),
         ({"RERANKER": "cross-encoder"}, []),
         ({"RERANKER_MODEL": "someone/tiny"}, []),
+        ({"READER": "question-answering", "READER_MODEL": "someone/tiny"}, ["hub"]),
+        ({"READER": "question-answering", "READER_MODEL": "."}, []),
+        ({"READER_MODEL": "someone/tiny"}, []),
     ],
 )
 def test_what_is_chosen_brings_its_extra(
@@ -35,7 +38,8 @@ def test_what_is_chosen_brings_its_extra(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert extras_for(EmbedderSettings(), LLMSettings(), RerankerSettings()) == extras
+    chosen = extras_for(EmbedderSettings(), LLMSettings(), RerankerSettings(), ReaderSettings())
+    assert chosen == extras
     assert set(extras) <= set(EXTRAS)
 
 

@@ -6,11 +6,11 @@ from deploy.local.preflight import (
     duplicate_port_problems,
     port_problems,
     scale_problems,
-    settings_problems,
     shorten,
     store_problems,
 )
-from shared.settings import VectorStoreSettings
+from deploy.settings_catalogue import settings_classes
+from shared.settings import VectorStoreSettings, settings_problems
 from tests.support.processes import free_port
 
 
@@ -43,7 +43,7 @@ def test_every_processor_needs_a_partition() -> None:
 def test_a_wrong_setting_is_one_line_however_many_services_read_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_PORT", "eighty")
     monkeypatch.setenv("SOURCE", "nowhere")
-    found = settings_problems()
+    found = settings_problems(settings_classes())
     assert [line.partition(":")[0] for line in found] == ["API_PORT=eighty", "SOURCE=nowhere"]
     assert "'auto', 'wikimedia' or 'replay'" in found[1]
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from deploy.local.question import demo_question, expects_stories
+from deploy.local.question import expects_stories
+from deploy.question import demo_question
 from services.producer.settings import ProducerSettings
 from services.replay.settings import ReplaySettings
 from services.replay.story import stories

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from deploy.local.configuration import ROOT, Stack
 from deploy.local.settings import LocalStackSettings
-from deploy.local.summary import display_path, summary
+from deploy.local.summary import summary
+from deploy.paths import display_path
 
 
 def summary_of(data_dir: Path, question: str = "Who won?") -> str:

@@ -7,7 +7,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
 from deploy.local import wait
-from deploy.local.configuration import LocalStackSettings, Stack
+from deploy.local.configuration import Stack
+from deploy.local.settings import LocalStackSettings
 from deploy.local.supervisor import ProcessState, StackFailed, Supervisor
 from deploy.local.wait import StackWait, StartAttempts
 

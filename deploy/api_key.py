@@ -1,4 +1,4 @@
-"""The API key of a local stack: made once, readable by its owner alone."""
+"""The API key of a stack: made once, readable by its owner alone."""
 
 from __future__ import annotations
 

@@ -1,25 +1,15 @@
-"""``python -m deploy.smoke``: does the running stack do what it promises? One line for each check."""
+"""Does a running stack do what it promises? One line for each check."""
 
 from __future__ import annotations
 
-import os
 import secrets
-import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-import httpx
-
-from deploy.local.api_key import read_api_key
-from deploy.local.configuration import ROOT, Stack, read_environment
-from deploy.local.facts import read_facts
-from deploy.local.settings import LocalStackSettings
-from deploy.local.summary import display_path
-from deploy.local.supervisor import Supervisor
-from shared.errors import RagError
-from shared.settings import load_settings
+from deploy.http_client import HttpClient, Response, Unreachable
 
 _VISIBLE_WITHIN = 10.0
 _CAUGHT_UP_WITHIN = 60.0
@@ -28,17 +18,39 @@ _SMALL_LAG = 20
 _POLL = 0.05
 
 
+Fetch = Callable[[str], Response]
+"""A path of one process's health and metrics server → its answer."""
+
+Check = Callable[[], str]
+"""Returns a detail worth showing.
+
+:raises CheckFailed: it does not hold."""
+
+
 class CheckFailed(Exception):
     """The message says what was expected and what came."""
 
 
-class SmokeTest:
-    """``facts`` as in ``run/stack.json``. Leaves the index as it was."""
+@dataclass(frozen=True)
+class Target:
+    """One running stack. ``processes``: each of our own by name, ``processor-2`` among them;
+    ``prometheus``: its URL, where one watches; ``further``: what is to be checked beyond what every stack
+    promises."""
 
-    def __init__(self, facts: dict[str, Any], key: str) -> None:
-        self._facts = facts
-        self._http = httpx.Client(base_url=facts["urls"]["api"], trust_env=False, timeout=60)
-        self._prometheus: str | None = facts["urls"].get("prometheus")
+    api_url: str
+    key: str
+    processes: Mapping[str, Fetch]
+    prometheus: str | None = None
+    further: Sequence[tuple[str, Check]] = ()
+
+
+class SmokeTest:
+    """Leaves the index as it was."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._http = HttpClient(target.api_url)
+        key = target.key
         self._authorization = {"Authorization": f"Bearer {key}"}
         nonce = secrets.token_hex(4)
         self._document_id = f"smoke:{nonce}"
@@ -48,8 +60,10 @@ class SmokeTest:
 
     def run(self) -> int:
         """The number of checks that failed."""
-        checks: list[tuple[str, Callable[[], str]]] = [
-            *((f"{name} is alive and ready", self._health(url)) for name, url in self._services()),
+        processes = self._target.processes.items()
+        checks: list[tuple[str, Check]] = [
+            *self._target.further,
+            *((f"{name} is alive and ready", self._health(fetch)) for name, fetch in processes),
             ("the processors keep up", self._keeps_up),
             ("no key is refused", self._refuses_without_key),
             ("a wrong body is a problem", self._explains_wrong_body),
@@ -59,53 +73,51 @@ class SmokeTest:
             ("an answer cites it", self._answers_with_citation),
             ("it can be deleted", self._deletes_document),
             ("the unknown is not answered", self._abstains),
-            *((f"{name} has metrics", self._metrics(url)) for name, url in self._facts["metrics"].items()),
-            *([("Prometheus reaches every service", self._is_scraped)] if self._prometheus else []),
+            *((f"{name} has metrics", self._metrics(fetch)) for name, fetch in processes),
+            *([("Prometheus reaches every service", self._is_scraped)] if self._target.prometheus else []),
         ]
-        with self._http:
-            failed = sum(not _passes(name, check) for name, check in checks)
+        failed = sum(not _passes(name, check) for name, check in checks)
         print(f"{len(checks) - failed} passed, {failed} failed")
         return failed
 
-    def _services(self) -> list[tuple[str, str]]:
-        return [(name, url.removesuffix("/metrics")) for name, url in self._facts["metrics"].items()]
-
-    def _health(self, url: str) -> Callable[[], str]:
+    def _health(self, fetch: Fetch) -> Check:
         def check() -> str:
             for path in ("/health/live", "/health/ready"):
-                _expect(self._http.get(url + path), 200)
-            return url
+                _expect(fetch(path), 200)
+            return "/health/live, /health/ready"
 
         return check
 
-    def _metrics(self, url: str) -> Callable[[], str]:
+    def _metrics(self, fetch: Fetch) -> Check:
         def check() -> str:
-            text = _expect(self._http.get(url), 200).text
+            text = _expect(fetch("/metrics"), 200).text
             names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
             own = [name for name in names if name.startswith(("rag_", "messaging_"))]
-            _require(bool(own), f"{url} holds no metric of ours")
+            _require(bool(own), "/metrics holds no metric of ours")
             return f"{len(own)} of ours"
 
         return check
 
     def _is_scraped(self) -> str:
         """A Prometheus that has just started has yet to look."""
+        assert self._target.prometheus is not None
+        prometheus = HttpClient(self._target.prometheus)
 
         def unseen() -> list[str]:
-            response = _expect(self._http.get(f"{self._prometheus}/api/v1/targets"), 200)
-            targets = response.json()["data"]["activeTargets"]
+            targets = _expect(prometheus.get("/api/v1/targets"), 200).json()["data"]["activeTargets"]
             return [target["scrapeUrl"] for target in targets if target["health"] != "up"]
 
         seconds = _seconds_until(lambda: not unseen(), "it does not reach all of them", _SCRAPED_WITHIN)
-        return f"{self._prometheus}, after {seconds}"
+        return f"{self._target.prometheus}, after {seconds}"
 
     def _keeps_up(self) -> str:
         """A stack that has just started may still be reading what its source holds."""
 
         def lag() -> float:
-            processors = [url for name, url in self._facts["metrics"].items() if name.startswith("processor")]
+            processes = self._target.processes.items()
+            processors = [fetch for name, fetch in processes if name.startswith("processor")]
             lines = [
-                line for url in processors for line in _expect(self._http.get(url), 200).text.splitlines()
+                line for fetch in processors for line in _expect(fetch("/metrics"), 200).text.splitlines()
             ]
             samples = [line for line in lines if line.startswith("rag_consumer_lag_messages{")]
             return sum(float(line.rsplit(" ", 1)[1]) for line in samples)
@@ -118,14 +130,12 @@ class SmokeTest:
     def _refuses_without_key(self) -> str:
         body = {"question": self._question}
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"X-API-Key": "wrong"}):
-            _problem(self._http.post("/v1/search", json=body, headers=headers), 401)
+            _problem(self._http.post("/v1/search", body, headers), 401)
         return "401"
 
     def _explains_wrong_body(self) -> str:
         for body in (b'{"top_k": 5}', b'{"question": 7}', b"not JSON"):
-            headers = {**self._authorization, "Content-Type": "application/json"}
-            response = self._http.post("/v1/search", content=body, headers=headers)
-            _problem(response, 422)
+            _problem(self._http.post("/v1/search", body, self._authorization), 422)
         return "422 application/problem+json"
 
     def _accepts_document(self) -> str:
@@ -144,7 +154,7 @@ class SmokeTest:
         return f"after {_seconds_until(lambda: self._found(), 'search does not find it')}"
 
     def _reads_document(self) -> str:
-        response = self._http.get(f"/v1/documents/{self._document_id}", headers=self._authorization)
+        response = self._http.request("GET", self._path, headers=self._authorization)
         text = _expect(response, 200).json()["text"]
         _require(self._steps in text, f"its text is {text!r}")
         return "same text"
@@ -162,10 +172,9 @@ class SmokeTest:
         return repr(answer["answer"])
 
     def _deletes_document(self) -> str:
-        path = f"/v1/documents/{self._document_id}"
-        _expect(self._http.delete(path, headers=self._authorization), 202)
+        _expect(self._http.request("DELETE", self._path, headers=self._authorization), 202)
         seconds = _seconds_until(lambda: not self._found(), "search still finds it")
-        _expect(self._http.get(path, headers=self._authorization), 404)
+        _expect(self._http.request("GET", self._path, headers=self._authorization), 404)
         return f"gone after {seconds}"
 
     def _abstains(self) -> str:
@@ -183,15 +192,23 @@ class SmokeTest:
         answer: dict[str, Any] = _expect(self._post("/v1/ask", {"question": question}), 200).json()
         return answer
 
-    def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        return self._http.post(path, json=body, headers=self._authorization)
+    def _post(self, path: str, body: dict[str, Any]) -> Response:
+        return self._http.post(path, body, self._authorization)
+
+    @property
+    def _path(self) -> str:
+        return f"/v1/documents/{quote(self._document_id, safe='')}"
 
 
 def _passes(name: str, check: Callable[[], str]) -> bool:
     try:
         detail = check()
-    except (CheckFailed, httpx.HTTPError, KeyError, TypeError, ValueError) as error:
-        reason = str(error) if isinstance(error, CheckFailed) else f"{type(error).__name__}: {error}"
+    except (CheckFailed, Unreachable, KeyError, TypeError, ValueError) as error:
+        reason = (
+            str(error)
+            if isinstance(error, (CheckFailed, Unreachable))
+            else f"{type(error).__name__}: {error}"
+        )
         print(f"FAIL  {name}: {reason}", flush=True)
         return False
     print(f"ok    {name} ({detail})", flush=True)
@@ -203,18 +220,16 @@ def _require(holds: bool, otherwise: str) -> None:
         raise CheckFailed(otherwise)
 
 
-def _expect(response: httpx.Response, status: int) -> httpx.Response:
-    request = response.request
+def _expect(response: Response, status: int) -> Response:
     _require(
-        response.status_code == status,
-        f"{request.method} {request.url.path}: status {response.status_code} instead of {status}:"
-        f" {response.text[:200]}",
+        response.status == status,
+        f"{response.asked}: status {response.status} instead of {status}: {response.text[:200]}",
     )
     return response
 
 
-def _problem(response: httpx.Response, status: int) -> None:
-    media_type = _expect(response, status).headers.get("Content-Type", "none")
+def _problem(response: Response, status: int) -> None:
+    media_type = _expect(response, status).headers.get("content-type", "none")
     _require(media_type.startswith("application/problem+json"), f"its content type is {media_type}")
     body = response.json()
     _require(body.get("status") == status and bool(body.get("title")), f"no RFC 9457 body: {body}")
@@ -226,24 +241,3 @@ def _seconds_until(holds: Callable[[], bool], otherwise: str, limit: float = _VI
         _require(time.monotonic() - begun < limit, f"{otherwise} after {limit:g} s")
         time.sleep(_POLL)
     return f"{time.monotonic() - begun:.2f} s"
-
-
-def main() -> int:
-    os.chdir(ROOT)
-    os.environ.update(read_environment())
-    try:
-        stack = Stack(load_settings(LocalStackSettings))
-        facts = read_facts(stack)
-        if facts is None or not Supervisor(stack).answers():
-            where = display_path(stack.data_dir)
-            print(f"test.sh: no stack is running ({where}); ./start.sh starts one", file=sys.stderr)
-            return 1
-        key = read_api_key(Path(facts["key_file"]))
-    except RagError as error:
-        print(f"test.sh: {error}", file=sys.stderr)
-        return 1
-    return 1 if SmokeTest(facts, key).run() else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Backups of a stack, in containers or local: ``deploy/backup.sh`` and ``deploy/restore.sh``."""
