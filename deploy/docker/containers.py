@@ -37,12 +37,17 @@ class Container:
         return self.service if self.number == 1 else f"{self.service}-{self.number}"
 
     @property
+    def unhealthy(self) -> bool:
+        """Whether its health check fails; the engine also calls one so that has ended or is about to start again."""
+        return self.running and self.health == "unhealthy"
+
+    @property
     def verdict(self) -> Verdict:
         if self.service in ONE_SHOT:
             if self.state != "exited":
                 return "waiting"
             return "ready" if self.exit_code == 0 else "failed"
-        if self.health == "unhealthy" or self.state in ("dead", "exited"):
+        if self.unhealthy or self.state in ("dead", "exited"):
             return "failed"
         if self.state == "running" and self.health in ("", "healthy"):
             return "ready"

@@ -153,7 +153,7 @@ class StagedStart:
             what = f"keeps stopping (started again {self._restarts(container)} times)"
             if (code := self.project.last_exit_code(container)) is not None:
                 what += f": it {explain_exit(replace(container, exit_code=code))}"
-        elif container.health == "unhealthy":
+        elif container.unhealthy:
             what = "is unhealthy"
         else:
             what = explain_exit(container)

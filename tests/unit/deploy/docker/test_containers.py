@@ -29,6 +29,7 @@ TOPICS = replace(API, service="kafka-topics", state="exited", health="", exit_co
         ({"health": "starting"}, "waiting"),
         ({"state": "created"}, "waiting"),
         ({"state": "restarting", "restarts": 1}, "waiting"),
+        ({"state": "restarting", "health": "unhealthy"}, "waiting"),
         ({"restarts": 5}, "ready"),
         ({"health": "unhealthy"}, "failed"),
         ({"state": "exited"}, "failed"),

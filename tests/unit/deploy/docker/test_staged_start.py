@@ -87,3 +87,18 @@ def test_one_that_is_started_again_and_again_fails_while_it_runs(exit_code: int 
 def test_one_that_stopped_once_and_is_then_unhealthy_is_called_so() -> None:
     with pytest.raises(StackFailed, match=r"^api is unhealthy\. The end of its log:"):
         start([STARTING, replace(API, health="unhealthy", restarts=1)])
+
+
+def test_one_between_two_lives_is_not_called_unhealthy() -> None:
+    """The engine calls the health of whatever does not run unhealthy."""
+    between = replace(API, state="restarting", health="unhealthy")
+    lives = [replace(between, restarts=number) for number in (1, 2, 3)]
+    with pytest.raises(
+        StackFailed, match=r"^api keeps stopping \(started again 3 times\): it ended with exit"
+    ):
+        start([STARTING, *lives], exit_code=3)
+
+
+def test_one_that_has_ended_for_good_is_told_by_its_exit_code() -> None:
+    with pytest.raises(StackFailed, match=r"^api ended with exit code 3\. The end of its log:"):
+        start([STARTING, replace(API, state="exited", health="unhealthy", exit_code=3)])
