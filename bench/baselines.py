@@ -10,8 +10,8 @@ import numpy as np
 
 from bench.embeddings import Corpus
 from bench.stores import StorePlace, redis_client
+from shared.vector_store.faiss_store.engine import Chosen
 from shared.vector_store.faiss_store.plan import IndexPlan
-from shared.vector_store.faiss_store.recipe import selector
 
 BareSearch = Callable[[np.ndarray], object]
 
@@ -32,8 +32,8 @@ def _faiss(place: StorePlace, corpus: Corpus, top_k: int) -> BareSearch:
     recipe = IndexPlan(place.settings.faiss_index, place.dimension).recipe_for(count)
     index = recipe.create(corpus.embeddings[:: max(1, count // max(1, recipe.sample_size))])
     index.add(corpus.embeddings)
-    everything = selector(np.ones(count, dtype=np.bool_))
-    return lambda query: index.search(query, top_k, everything, 1.0)
+    everything = Chosen(np.ones(count, dtype=np.bool_), 1.0)
+    return lambda query: index.search(query, top_k, everything)
 
 
 def _vsim(client: Any, place: StorePlace, top_k: int) -> BareSearch:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-import snowballstemmer
+import Stemmer
 
 _BOUNDARY = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s)|[。！？｡]+[」』”]*|\n+")
 _OPENING = "\"'“‘«([ \t\n"
@@ -122,7 +122,7 @@ def _normalised(word: str) -> str:
     lowered = word.lower()
     if lowered[0].isdigit():
         return normalise_number(lowered)
-    return _NUMBER_WORDS.get(lowered) or str(snowballstemmer.stemmer("english").stemWord(lowered))
+    return _NUMBER_WORDS.get(lowered) or str(Stemmer.Stemmer("english", 0).stemWord(lowered))
 
 
 def normalise_number(number: str) -> str:

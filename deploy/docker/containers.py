@@ -38,7 +38,7 @@ class Container:
 
     @property
     def unhealthy(self) -> bool:
-        """Whether its health check fails; the engine also calls one so that has ended or is about to start again."""
+        """Whether its health check fails. The engine also calls one so that does not run."""
         return self.running and self.health == "unhealthy"
 
     @property

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from shared.domain import SearchFilter, epoch_milliseconds
-from shared.vector_store.faiss_store.recipe import PositionIndex, selector
+from shared.vector_store.faiss_store.engine import Chosen
+from shared.vector_store.faiss_store.recipe import PositionIndex
 from shared.vector_store.faiss_store.sharing import SharedLock
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class View:
         self._columns = columns
         self._codes = codes
         self._live = Selection(live, live_count)
-        self._live_selector = None
+        self._live_chosen = self._chosen(self._live)
 
     @property
     def exact(self) -> bool:
@@ -139,15 +140,12 @@ class View:
     def _nearest_in_main(
         self, query: Embedding, count: int, among: Selection
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        if among is self._live:
-            if self._live_selector is None:
-                self._live_selector = selector(among.mask[: self._main_size])
-            chosen = self._live_selector
-        else:
-            chosen = selector(among.mask[: self._main_size])
-        share = among.matches / max(1, len(among.mask))
+        chosen = self._live_chosen if among is self._live else self._chosen(among)
         with self._main_lock.shared():
-            return self._main.search(query, count, chosen, share)
+            return self._main.search(query, count, chosen)
+
+    def _chosen(self, among: Selection) -> Chosen:
+        return Chosen(among.mask[: self._main_size], among.matches / max(1, len(among.mask)))
 
 
 class ChunkIndex:

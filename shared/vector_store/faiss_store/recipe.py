@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
-import faiss as typed_faiss
-import numpy as np
-
 from shared.errors import ConfigurationError
+from shared.vector_store.faiss_store.byte_index import SAMPLE_SIZE, ByteIndex
+from shared.vector_store.faiss_store.engine import Chosen, faiss, search_one
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from shared.ports import Embedding, Embeddings
-
-# The stubs in faiss's wheel know neither the constructors of its Python layer nor HNSW's parameters.
-faiss: Any = typed_faiss
 
 BYTES = "bytes"
 """The kind that is not faiss's own word: each component of an embedding as one signed byte."""
 
 _POINTS_PER_CENTROID = 39  # below, faiss itself warns of a poor clustering
 _MIN_TRAINING_POINTS = 1_000
-_BYTES_SAMPLE = 256
-_LARGEST_BYTE = 127
-_HEADROOM = 1.1
 
 
 class PositionIndex(Protocol):
@@ -43,10 +35,9 @@ class PositionIndex(Protocol):
         """``(n, dimension)``"""
 
     def search(
-        self, query: Embedding, count: int, chosen: Any, share: float
+        self, query: Embedding, count: int, chosen: Chosen
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Up to ``count`` positions that the selector ``chosen`` lets through, and their scores, best
-        first. ``share`` of all positions are let through."""
+        """Up to ``count`` of the ``chosen`` positions, and their scores, best first."""
 
 
 class IndexRecipe:
@@ -57,7 +48,7 @@ class IndexRecipe:
         self._dimension = dimension
         if kind == BYTES:
             self.training_points = 0
-            self.sample_size = _BYTES_SAMPLE
+            self.sample_size = SAMPLE_SIZE
         else:
             index = self._build()
             self.training_points = 0 if index.is_trained else _training_points(index)
@@ -68,7 +59,7 @@ class IndexRecipe:
     def create(self, sample: Embeddings) -> PositionIndex:
         """``sample`` ``(at least training_points, dimension)`` is what the index is fitted to."""
         if self.kind == BYTES:
-            return _ByteIndex(self._dimension, sample)
+            return ByteIndex(self._dimension, sample)
         index = self._build()
         if not index.is_trained:
             try:
@@ -110,64 +101,9 @@ class _FaissIndex:
         self._index.add(embeddings)
 
     def search(
-        self, query: Embedding, count: int, chosen: Any, share: float
+        self, query: Embedding, count: int, chosen: Chosen
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        parameters = search_parameters(self._index, chosen, count, share)
-        return _found(self._index, query, count, parameters)
-
-
-class _ByteIndex:
-    """A quarter of the memory of float32, and the products of bytes are several times as fast."""
-
-    def __init__(self, dimension: int, sample: Embeddings) -> None:
-        largest = float(np.abs(sample).max(initial=0.0)) or 1.0
-        self._scale = np.float32(_LARGEST_BYTE / min(1.0, largest * _HEADROOM))
-        self._index = faiss.IndexScalarQuantizer(
-            dimension, faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
-        )
-        assert self._index.is_trained
-
-    @property
-    def exact(self) -> bool:
-        return False
-
-    def add(self, embeddings: Embeddings) -> None:
-        self._index.add(self._scaled(embeddings, self._scale))
-
-    def search(
-        self, query: Embedding, count: int, chosen: Any, share: float
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        scale = np.float32(_LARGEST_BYTE / np.abs(query).max())
-        parameters = faiss.SearchParameters(sel=chosen)
-        positions, scores = _found(self._index, self._scaled(query, scale), count, parameters)
-        return positions, scores / (scale * self._scale)
-
-    @staticmethod
-    def _scaled(values: NDArray[np.float32], scale: np.float32) -> NDArray[np.float32]:
-        """Whole numbers that fit a signed byte; faiss itself would wrap those that do not."""
-        scaled: NDArray[np.float32] = np.clip(np.rint(values * scale), -_LARGEST_BYTE, _LARGEST_BYTE)
-        return scaled
-
-
-def _found(
-    index: Any, query: Embedding, count: int, parameters: Any
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    with _one_thread():
-        scores, positions = index.search(query[np.newaxis], count, params=parameters)
-    found = positions[0] >= 0
-    return positions[0][found], scores[0][found]
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """A team of threads for one query waits for its slowest member: no faster on a quiet machine, and
-    several times as slow while the embedder or other searches use the processors."""
-    threads = faiss.omp_get_max_threads()  # the setting is the calling thread's own
-    faiss.omp_set_num_threads(1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(threads)
+        return search_one(self._index, query, count, search_parameters(self._index, chosen, count))
 
 
 _FILTERABLE = (faiss.IndexFlat, faiss.IndexScalarQuantizer, faiss.IndexHNSW, faiss.IndexIVF)
@@ -182,25 +118,20 @@ def _innermost(index: Any) -> Any:
     return index
 
 
-def selector(mask: NDArray[np.bool_]) -> Any:
-    """Lets only positions with a true ``mask`` through."""
-    return faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
-
-
-def search_parameters(index: Any, chosen: Any, count: int, share: float) -> Any:
+def search_parameters(index: Any, chosen: Chosen, count: int) -> Any:
     if isinstance(index, faiss.IndexPreTransform):
-        inner = search_parameters(faiss.downcast_index(index.index), chosen, count, share)
+        inner = search_parameters(faiss.downcast_index(index.index), chosen, count)
         return faiss.SearchParametersPreTransform(index_params=inner)
     if isinstance(index, faiss.IndexRefine):
-        base = search_parameters(faiss.downcast_index(index.base_index), chosen, count, share)
+        base = search_parameters(faiss.downcast_index(index.base_index), chosen, count)
         return faiss.IndexRefineSearchParameters(k_factor=4.0, base_index_params=base)
     if isinstance(index, faiss.IndexIVF):
         # The rarer the matches, the more lists it takes to meet as many of them.
-        lists = min(index.nlist, round(index.nprobe / max(share, 1e-9)))
-        return faiss.SearchParametersIVF(sel=chosen, nprobe=lists)
+        lists = min(index.nlist, round(index.nprobe / max(chosen.share, 1e-9)))
+        return faiss.SearchParametersIVF(sel=chosen.selector, nprobe=lists)
     if isinstance(index, faiss.IndexHNSW):
-        return faiss.SearchParametersHNSW(sel=chosen, efSearch=max(index.hnsw.efSearch, 2 * count))
-    return faiss.SearchParameters(sel=chosen)
+        return faiss.SearchParametersHNSW(sel=chosen.selector, efSearch=max(index.hnsw.efSearch, 2 * count))
+    return faiss.SearchParameters(sel=chosen.selector)
 
 
 def _search_wider(index: Any) -> None:

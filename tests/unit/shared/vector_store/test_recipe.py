@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from shared.errors import ConfigurationError
-from shared.vector_store.faiss_store.recipe import (
-    BYTES,
-    IndexRecipe,
-    _search_wider,
-    faiss,
-    search_parameters,
-    selector,
-)
+from shared.vector_store.faiss_store.engine import Chosen, faiss
+from shared.vector_store.faiss_store.recipe import BYTES, IndexRecipe, _search_wider, search_parameters
 
 
 def unit_rows(count: int, dimension: int, seed: int = 0) -> np.ndarray:
@@ -51,7 +45,7 @@ def test_what_is_accepted_can_be_filtered(kind: str) -> None:
     index.add(rows)
     mask = np.zeros(1_000, dtype=np.bool_)
     mask[::5] = True
-    positions, _ = index.search(rows[0], 10, selector(mask), 0.2)
+    positions, _ = index.search(rows[0], 10, Chosen(mask, 0.2))
     assert len(positions)
     assert mask[positions].all()
 
@@ -61,10 +55,10 @@ def test_bytes_are_close_to_the_truth() -> None:
     index = IndexRecipe(BYTES, 384).create(rows[:256])
     index.add(rows)
     assert not index.exact
-    everything = selector(np.ones(5_000, dtype=np.bool_))
+    everything = Chosen(np.ones(5_000, dtype=np.bool_), 1.0)
     for query in unit_rows(20, 384, seed=1):
         truth = rows @ query
-        positions, scores = index.search(query, 40, everything, 1.0)
+        positions, scores = index.search(query, 40, everything)
         assert scores == pytest.approx(truth[positions], abs=0.01)
         assert set(np.argsort(-truth)[:10].tolist()) <= set(positions.tolist())
 
@@ -75,7 +69,7 @@ def test_bytes_take_components_that_the_sample_did_not_have() -> None:
     spike = np.eye(64, dtype=np.float32)[:1]
     index = IndexRecipe(BYTES, 64).create(rows)
     index.add(np.concatenate([rows, spike]))
-    positions, scores = index.search(spike[0], 1, selector(np.ones(101, dtype=np.bool_)), 1.0)
+    positions, scores = index.search(spike[0], 1, Chosen(np.ones(101, dtype=np.bool_), 1.0))
     assert positions.tolist() == [100]
     assert scores[0] > 0.3
 
@@ -83,8 +77,8 @@ def test_bytes_take_components_that_the_sample_did_not_have() -> None:
 def test_nothing_is_a_sample_too() -> None:
     index = IndexRecipe(BYTES, 8).create(np.empty((0, 8), dtype=np.float32))
     index.add(np.eye(8, dtype=np.float32))
-    everything = selector(np.ones(8, dtype=np.bool_))
-    assert index.search(np.eye(8, dtype=np.float32)[3], 1, everything, 1.0)[0].tolist() == [3]
+    everything = Chosen(np.ones(8, dtype=np.bool_), 1.0)
+    assert index.search(np.eye(8, dtype=np.float32)[3], 1, everything)[0].tolist() == [3]
 
 
 def test_refusals_name_the_setting_and_leave_out_faiss_source_lines() -> None:
@@ -110,8 +104,8 @@ def test_a_search_visits_more_lists_the_fewer_match(lists: int, share: float, vi
     index = faiss.index_factory(8, f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
     index.train(rows)
     _search_wider(index)
-    chosen = selector(np.ones(1, dtype=np.bool_))
-    assert search_parameters(index, chosen, 1, share).nprobe == visited
+    chosen = Chosen(np.ones(1, dtype=np.bool_), share)
+    assert search_parameters(index, chosen, 1).nprobe == visited
 
 
 def test_a_search_leaves_the_threads_of_others_alone() -> None:
@@ -121,7 +115,7 @@ def test_a_search_leaves_the_threads_of_others_alone() -> None:
     index = IndexRecipe(BYTES, 8).create(rows)
     index.add(rows)
     try:
-        index.search(rows[0], 1, selector(np.ones(10, dtype=np.bool_)), 1.0)
+        index.search(rows[0], 1, Chosen(np.ones(10, dtype=np.bool_), 1.0))
         assert faiss.omp_get_max_threads() == 2
     finally:
         faiss.omp_set_num_threads(before)
