@@ -35,7 +35,7 @@ from services.api.answering.writing import Draft, Writer, quoted
 from services.api.caching.answer_cache import CachedAnswer
 from services.api.caching.cached_answers import CachedAnswers
 from services.api.matching.interest import Interest
-from services.api.retrieval.retriever import Retriever
+from services.api.retrieval.retriever import Retriever, WordSearch
 from services.api.retrieval.scope import Scope
 from shared.domain import Answer, Hit, Outcome, Version
 from shared.observability.metrics import ApiMetrics
@@ -217,8 +217,9 @@ class AnswerService:
 
     def _find(self, question: str, scope: Scope, stages: Stages, as_of: datetime | None) -> _Finding:
         embedder = stages.timing(self._embedder)
+        begun = self._retriever.begin(question, scope.top_k, scope.where)
         embedding = embedder.embed([question])[0]
-        hits = self._retrieve(question, embedding, scope, stages)
+        hits = self._retrieve(question, embedding, scope, stages, begun=begun)
         with stages.timed("weigh"):
             evidence = weigh_evidence(question, embedding, hits, embedder, self._min_confidence)
         found = Findings(evidence)
@@ -231,11 +232,17 @@ class AnswerService:
         return _Finding(interest, hits, found.evidence, as_of, no_context(scope.where), found.failed)
 
     def _retrieve(
-        self, question: str, embedding: Embedding, scope: Scope, stages: Stages, in_batch: bool = False
+        self,
+        question: str,
+        embedding: Embedding,
+        scope: Scope,
+        stages: Stages,
+        in_batch: bool = False,
+        begun: WordSearch | None = None,
     ) -> list[Hit]:
         with stages.timed("retrieve"):
             hits = self._retriever.retrieve(
-                question, embedding, scope.top_k, scope.where, scope.recency, stages.timed, in_batch
+                question, embedding, scope.top_k, scope.where, scope.recency, stages.timed, in_batch, begun
             )
             describe_retrieval(hits, scope.top_k, question, self._span_content)
         count_retrieved(self._metrics, hits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -32,6 +32,9 @@ _CATCH_UP_SECONDS = 0.05
 
 _Key = tuple[str, int]
 """A passage: its document, and the ordinal of its first chunk."""
+
+WordSearch = Future[list[LexicalHit]]
+"""A search by words that has begun."""
 
 Timed = Callable[[str], AbstractContextManager[None]]
 """A context that takes the time of the stage that it names."""
@@ -80,6 +83,13 @@ class Retriever:
         """
         return self._follower.catch_up(_CATCH_UP_SECONDS)
 
+    def begin(self, question: str, top_k: int, where: SearchFilter) -> WordSearch | None:
+        """Catch up and search by words while the caller embeds the question, for ``retrieve`` with the same
+        arguments. ``None`` where the processor is needed for what other questions wait for."""
+        if self._lanes.inside:
+            return None
+        return self._threads.submit(self._search_words, question, self._candidates(top_k), where)
+
     def retrieve(
         self,
         question: str,
@@ -89,26 +99,25 @@ class Retriever:
         recency_weight: float | None = None,
         timed: Timed = untimed,
         in_batch: bool = False,
+        begun: WordSearch | None = None,
     ) -> list[Hit]:
         """The ``top_k`` passages that answer best, best first; their ``score`` in [0, 1] is relative to the
         best of this question. ``chunk_id`` names the window that matched, or else the passage's first.
 
         What is returned was live and current after the question had been asked, whatever the indexes said.
         ``timed`` is told of the stage ``rerank``, where there is one. ``in_batch``: the caller looks up
-        several one after the other, and has called ``catch_up`` after all of them had been asked.
+        several one after the other, and has called ``catch_up`` after all of them had been asked. ``begun``:
+        what ``begin`` gave for this question.
 
         :raises StoreUnavailable: the store cannot be reached.
         """
         prior = self._prior(recency_weight)
         to_rerank = self._reranking.top if self._reranking else 0
         documents = max(top_k + (_READ_FOR_RECENCY if prior.weight else _SPARE), to_rerank)
-        candidates = max(CANDIDATES, 5 * top_k, 5 * to_rerank)
         with self._lanes.enter() as alone:
-            if not in_batch:
+            if begun is None and not in_batch:
                 self.catch_up()
-            hits = self._look_up(
-                question, embedding, where, top_k, documents, candidates, alone and not in_batch
-            )
+            hits = self._look_up(question, embedding, where, top_k, documents, alone and not in_batch, begun)
         if self._reranking:
             with timed("rerank"):
                 hits = self._reranking.apply(question, hits)
@@ -121,22 +130,39 @@ class Retriever:
         where: SearchFilter,
         top_k: int,
         documents: int,
-        candidates: int,
         alone: bool,
+        begun: WordSearch | None,
     ) -> list[Hit]:
         """The passages of the best ``documents``, ``top_k`` or more of them if there are as many."""
+        candidates = self._candidates(top_k)
         while True:
-            windows, lexical = self._found(question, embedding, candidates, where, alone)
+            windows, lexical = self._found(question, embedding, candidates, where, alone, begun)
             stored = self._read(self._ranked_documents(windows, lexical)[:documents], where)
             hits = self._passages(stored, windows, lexical)
             if len(hits) >= top_k or (len(windows) < candidates and len(lexical) < candidates):
                 return hits
             candidates *= 4  # a few long documents took all places
+            begun = None
+
+    def _candidates(self, top_k: int) -> int:
+        return max(CANDIDATES, 5 * top_k, 5 * self._reranking.top if self._reranking else 0)
+
+    def _search_words(self, question: str, candidates: int, where: SearchFilter) -> list[LexicalHit]:
+        self.catch_up()
+        return self._index.search(question, candidates, where)
 
     def _found(
-        self, question: str, embedding: Embedding, candidates: int, where: SearchFilter, alone: bool
+        self,
+        question: str,
+        embedding: Embedding,
+        candidates: int,
+        where: SearchFilter,
+        alone: bool,
+        begun: WordSearch | None,
     ) -> tuple[list[Match], list[LexicalHit]]:
         """Both at the same time only where no other question needs the processor."""
+        if begun is not None:
+            return self._store.nearest(embedding, candidates, where), begun.result()
         if not alone:
             return (
                 self._store.nearest(embedding, candidates, where),

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from services.api.retrieval.follower import ChangeFollower
-from services.api.retrieval.lexical_index import LexicalIndex
+from services.api.retrieval.lexical_index import LexicalHit, LexicalIndex
 from services.api.retrieval.retriever import Retriever, Tuning
 from shared.domain import Hit, Match, SearchFilter
+from shared.errors import StoreUnavailable
 from shared.vector_store.memory_store import MemoryStore
 from tests.unit.services.api.retrieval.support import (
     EMBEDDER,
@@ -147,3 +148,66 @@ def test_questions_at_the_same_time_are_answered_as_one_by_one(tmp_path: Path) -
         expected = [ids(bench.ask(question)) for question in questions]
         with ThreadPoolExecutor(16) as threads:
             assert [ids(hits) for hits in threads.map(bench.ask, questions)] == expected
+
+
+def begin_and_ask(bench: Bench, question: str, top_k: int = 5) -> list[Hit]:
+    begun = bench.retriever.begin(question, top_k, SearchFilter())
+    assert begun is not None
+    embedding = EMBEDDER.embed([question])[0]
+    return bench.retriever.retrieve(question, embedding, top_k, SearchFilter(), begun=begun)
+
+
+def test_a_search_by_words_that_began_before_finds_the_same(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bench.store, *(a_document(f"d{number}", f"The river {number} is high.") for number in range(9)))
+    asked = bench.ask("Is the river 7 high?")
+    searched: list[str] = []
+    search = bench.index.search
+
+    def counted(question: str, limit: int, where: SearchFilter) -> list[LexicalHit]:
+        searched.append(question)
+        return search(question, limit, where)
+
+    monkeypatch.setattr(bench.index, "search", counted)
+    assert begin_and_ask(bench, "Is the river 7 high?") == asked
+    assert searched == ["Is the river 7 high?"]
+
+
+def test_what_was_committed_before_it_began_is_found(bench: Bench) -> None:
+    put(bench.store, a_document("a", "The bridge of Velmora is open."))
+    assert ids(begin_and_ask(bench, "Is the bridge of Velmora open?")) == ["a"]
+
+
+def test_one_that_began_before_never_finds_fewer_than_there_are(bench: Bench) -> None:
+    put(bench.store, a_document("long", numbered(["river"] * 1_000)))
+    put(bench.store, *(a_document(f"d{number}", "A river, a boat.") for number in range(9)))
+    hits = begin_and_ask(bench, "The river stands here in the year.", top_k=20)
+    assert len(set(ids(hits))) == 10
+
+
+def test_what_went_wrong_meanwhile_is_raised_where_the_hits_are_asked_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> list[LexicalHit]:
+        raise StoreUnavailable("the disk is full")
+
+    monkeypatch.setattr(bench.index, "search", fail)
+    with pytest.raises(StoreUnavailable, match="the disk is full"):
+        begin_and_ask(bench, "river")
+
+
+def test_none_begins_beside_a_question_that_is_looked_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(bench.store, a_document("a", "The river is high."))
+    begun: list[object] = []
+    nearest = bench.store.nearest
+
+    def begin_another(*args: object) -> list[Match]:
+        begun.append(bench.retriever.begin("another", 5, SearchFilter()))
+        return nearest(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bench.store, "nearest", begin_another)
+    assert ids(bench.ask("river")) == ["a"]
+    assert begun == [None]
