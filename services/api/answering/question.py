@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -72,13 +72,24 @@ def _kind(question: str) -> AnswerKind:
 
 def offers(kind: AnswerKind, sentence: str, question: str) -> bool:
     """Whether ``sentence`` says something of that kind which the question does not already say."""
-    if kind is AnswerKind.NUMBER:
-        return bool(numbers(sentence) - numbers(question))
-    if kind is AnswerKind.PERSON:
-        return bool(names(sentence) - names(question))
     if kind is AnswerKind.TIME:
-        return bool(numbers(sentence) - numbers(question)) or bool(_TIME_WORD.search(sentence))
-    return bool(frozenset(terms(sentence)) - frozenset(terms(question)))
+        return bool(numbers(sentence) - _said(AnswerKind.NUMBER, question)) or bool(
+            _TIME_WORD.search(sentence)
+        )
+    return bool(_WHAT_IS_SAID[kind](sentence) - _said(kind, question))
+
+
+_WHAT_IS_SAID: Mapping[AnswerKind, Callable[[str], Set[str]]] = {
+    AnswerKind.NUMBER: numbers,
+    AnswerKind.PERSON: names,
+    AnswerKind.ANY: lambda text: frozenset(terms(text)),
+}
+
+
+@lru_cache
+def _said(kind: AnswerKind, question: str) -> Set[str]:
+    """One question is held against many sentences."""
+    return _WHAT_IS_SAID[kind](question)
 
 
 def standalone_question(question: str, history: Sequence[Turn]) -> str:

@@ -18,8 +18,10 @@ from services.api.answering.injection_rule import any_matches
 from services.api.answering.injection_signs import (
     CODE_WORD,
     ENCODED,
+    IN_CODE_WORDS,
     MILD_ORDERS,
     ORDERS,
+    SHORTEST_ENCODED,
     TEMPLATE_TOKEN,
     TURNS,
     WEAK_SIGNS,
@@ -68,7 +70,7 @@ def _wary_ranges(text: str, spans: list[Span]) -> list[range]:
 def _is_eligible(sentence: str, *, wary: bool) -> bool:
     if _is_suspicious(sentence):
         return False
-    return not wary or not (WEAK_SIGNS.search(_folded(sentence)) or CODE_WORD.search(sentence))
+    return not wary or not (WEAK_SIGNS.search(_folded(sentence)) or _has_code_word(sentence))
 
 
 def with_safe_title(hit: Hit) -> Hit:
@@ -113,9 +115,17 @@ def _is_addressed(text: str, folded: str) -> bool:
     """To a model or to a browser; also what cannot be read at all."""
     return (
         any_matches(ADDRESSES, folded)
-        or ENCODED.search(text) is not None
-        or (CODE_WORD.search(text) is not None and any_matches(MILD_ORDERS, folded))
+        or _has_encoded(text)
+        or (_has_code_word(text) and any_matches(MILD_ORDERS, folded))
     )
+
+
+def _has_encoded(text: str) -> bool:
+    return max(map(len, text.split()), default=0) >= SHORTEST_ENCODED and ENCODED.search(text) is not None
+
+
+def _has_code_word(text: str) -> bool:
+    return IN_CODE_WORDS.search(text) is not None and CODE_WORD.search(text) is not None
 
 
 def _begins_a_turn(folded: str) -> bool:

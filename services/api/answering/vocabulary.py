@@ -22,13 +22,12 @@ class Vocabulary:
     "German"), as the parts around its hyphens, and as an acronym of words with capitals."""
 
     def __init__(self, text: str) -> None:
-        in_order = words(text)
-        self._normal = {normalise_word(word) for word in in_order}
-        self._initials = "".join(
-            word[0] if word[0].isupper() else " " for word in in_order if word not in _LINKS
-        )
+        self._words = words(text)
+        self._lowered = {word.lower() for word in self._words}
 
     def has(self, word: str) -> bool:
+        if word.lower() in self._lowered:  # most are: the rest of the work is seldom needed
+            return True
         normal = normalise_word(word)
         if normal in self._normal:
             return True
@@ -40,6 +39,14 @@ class Vocabulary:
         if len(parts) > 1:
             return all(self.has(part) for part in parts if part)
         return any(_are_related(normal, other) for other in self._by_root.get(normal[:_LEAST_ROOT], ()))
+
+    @cached_property
+    def _normal(self) -> frozenset[str]:
+        return frozenset(map(normalise_word, self._words))
+
+    @cached_property
+    def _initials(self) -> str:
+        return "".join(word[0] if word[0].isupper() else " " for word in self._words if word not in _LINKS)
 
     @cached_property
     def _by_root(self) -> Mapping[str, list[str]]:

@@ -62,6 +62,9 @@ class ByteIndex:
         )
         return positions, scores / (scale * self._scale)
 
+    def embeddings(self, positions: NDArray[np.int64]) -> None:
+        return None
+
     def _by_sketch(
         self, query: NDArray[np.float32], count: int, chosen: Chosen
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]] | None:

@@ -6,7 +6,7 @@ changed, only added to beyond its end, or replaced by a copy.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +26,8 @@ SLOT = np.dtype(
     [
         ("chunk_key", np.int64),
         ("document_key", np.int64),
+        ("document_id", np.object_),
+        ("ordinal", np.int32),
         ("updated_at", np.int64),
         ("wiki", np.int32),
         ("namespace", np.int32),
@@ -33,7 +35,7 @@ SLOT = np.dtype(
         ("bot", np.bool_),
     ]
 )
-COLUMNS = ("chunk_key", "updated_at", "wiki", "namespace", "source", "bot")
+COLUMNS = ("chunk_key", "document_id", "ordinal", "updated_at", "wiki", "namespace", "source", "bot")
 
 _MIN_DEAD = 2_048
 _MAX_DEAD_SHARE = 0.25
@@ -119,7 +121,7 @@ class View:
     def nearest(
         self, query: Embedding, count: int, among: Selection
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Chunk keys and approximate scores of up to ``count`` of ``among``, best first."""
+        """Positions and approximate scores of up to ``count`` of ``among``, best first."""
         positions, scores = self._nearest_in_main(query, count, among)
         recent = np.flatnonzero(among.mask[self._main_size :])
         if len(recent):
@@ -127,15 +129,28 @@ class View:
             scores = np.concatenate([scores, self._recent[recent] @ query])
             best = np.argsort(-scores, kind="stable")[:count]
             positions, scores = positions[best], scores[best]
-        return self._keys[positions], scores
+        return positions, scores
 
-    def chunk_keys(self, among: Selection) -> NDArray[np.int64]:
-        return self._keys[among.mask]
+    def embeddings(self, positions: NDArray[np.int64]) -> Embeddings | None:
+        """``(len(positions), dimension)``; ``None`` where they are not kept as they were added."""
+        is_recent = positions >= self._main_size
+        with self._main_lock.shared():
+            old = self._main.embeddings(positions[~is_recent])
+        if old is None:
+            return None
+        found = np.empty((len(positions), old.shape[1]), dtype=np.float32)
+        found[~is_recent] = old
+        found[is_recent] = self._recent[positions[is_recent] - self._main_size]
+        return found
 
-    @property
-    def _keys(self) -> NDArray[np.int64]:
-        keys: NDArray[np.int64] = self._columns["chunk_key"]
+    def chunk_keys(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        keys: NDArray[np.int64] = self._columns["chunk_key"][positions]
         return keys
+
+    def identities(self, positions: NDArray[np.int64]) -> Iterator[tuple[str, int]]:
+        """The document and the ordinal of each chunk."""
+        columns = (self._columns[name][positions].tolist() for name in ("document_id", "ordinal"))
+        return zip(*columns, strict=True)
 
     def _nearest_in_main(
         self, query: Embedding, count: int, among: Selection

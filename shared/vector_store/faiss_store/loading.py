@@ -6,7 +6,7 @@ import logging
 import sqlite3
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,18 +36,18 @@ _SAMPLE = """
 """
 
 _LIVE_DOCUMENTS = """
-    SELECT document_key, updated_at, source, attributes FROM documents WHERE state = ?
+    SELECT document_key, document_id, updated_at, source, attributes FROM documents WHERE state = ?
 """
 
 _NEW_DOCUMENTS = """
-    SELECT document_key, updated_at, source, attributes, state FROM documents WHERE seq > ?
+    SELECT document_key, document_id, updated_at, source, attributes, state FROM documents WHERE seq > ?
 """
 
 # A document's chunks are written together, so the order of their keys puts them side by side.
-_ALL_CHUNKS = "SELECT document_key, chunk_key, embedding FROM chunks ORDER BY chunk_key"
+_ALL_CHUNKS = "SELECT document_key, chunk_key, ordinal, embedding FROM chunks ORDER BY chunk_key"
 
 _NEW_CHUNKS = """
-    SELECT chunks.document_key, chunks.chunk_key, chunks.embedding
+    SELECT chunks.document_key, chunks.chunk_key, chunks.ordinal, chunks.embedding
     FROM documents CROSS JOIN chunks ON chunks.document_key = documents.document_key
     WHERE documents.seq > ? ORDER BY documents.seq, chunks.ordinal
 """
@@ -86,7 +86,7 @@ class FollowingIndex:
         for document_key, *_ in changed:
             self.index.remove(document_key)
         self._remove_forgotten(connection)
-        slots = self._slots([row[:4] for row in changed if row[4] == State.LIVE])
+        slots = self._slots([row[:-1] for row in changed if row[-1] == State.LIVE])
         self._add_chunks(connection.execute(_NEW_CHUNKS, [self.seq]), slots, lambda: False)
         self._finish(connection, last_seq)
 
@@ -106,12 +106,14 @@ class FollowingIndex:
             )
         self.seq = last_seq
 
-    def _slots(self, documents: list[tuple[int, int, str, str]]) -> NDArray[np.void]:
+    def _slots(self, documents: Iterable[tuple[Any, ...]]) -> NDArray[np.void]:
         """``(documents,)`` of ``SLOT``, sorted by ``document_key``."""
         codes = self.index.codes
-        rows = [(0, key, moment, *_codes(codes, source, text)) for key, moment, source, text in documents]
+        rows = [
+            (0, key, document_id, 0, moment, *_codes(codes, source, text))
+            for key, document_id, moment, source, text in sorted(documents)
+        ]
         slots: NDArray[np.void] = np.array(rows, dtype=SLOT)
-        slots.sort(order="document_key")
         return slots
 
     def _add_chunks(
@@ -126,7 +128,8 @@ class FollowingIndex:
                 raise StoreDamaged(damage(self._file, "a chunk belongs to no document"))
             slots = documents[places]
             slots["chunk_key"] = [row[1] for row in rows]
-            self.index.add(slots, decode_embeddings((row[2] for row in rows), self._dimension, self._file))
+            slots["ordinal"] = [row[2] for row in rows]
+            self.index.add(slots, decode_embeddings((row[3] for row in rows), self._dimension, self._file))
 
 
 def built_index(

@@ -28,10 +28,7 @@ _KEYS_PER_QUERY = 500
 _ROOM_FOR_TIES = 20
 _ROOM_FOR_ERRORS = 50  # of bytes: nearly always enough, up to hundreds of hits
 
-_CANDIDATES = """
-    SELECT chunk_key, documents.document_id, chunks.ordinal, chunks.embedding
-    FROM chunks JOIN documents ON documents.document_key = chunks.document_key
-"""
+_EMBEDDINGS = "SELECT chunk_key, embedding FROM chunks"
 
 _HITS = """
     SELECT
@@ -48,7 +45,7 @@ class _Candidate(NamedTuple):
     chunk_id: str
     document_id: str
     ordinal: int
-    chunk_key: int
+    position: int
 
 
 class Ranking:
@@ -62,8 +59,10 @@ class Ranking:
 
     def hits(self, top_k: int, where: SearchFilter | None) -> list[Hit]:
         candidates = self._best(top_k, where)
-        rows = {row[0]: row for row in self._rows(_HITS, [candidate.chunk_key for candidate in candidates])}
-        return [_hit(candidate, rows[candidate.chunk_key]) for candidate in candidates]
+        positions = np.array([candidate.position for candidate in candidates], dtype=np.int64)
+        keys = self._view.chunk_keys(positions).tolist()
+        rows = {row[0]: row for row in self._rows(_HITS, keys)}
+        return [_hit(candidate, rows[key]) for candidate, key in zip(candidates, keys, strict=True)]
 
     def matches(self, top_k: int, where: SearchFilter | None) -> list[Match]:
         return [
@@ -78,15 +77,18 @@ class Ranking:
             return []
         count = min(self._first_count(top_k), among.matches)
         while True:
-            keys, approximate = self._view.nearest(self._query, count, among)
-            if len(keys) < wanted:  # an approximate index lost its way: fall back to looking at everything
-                return self._ranked(self._view.chunk_keys(among))[:wanted]
-            exact = self._scores(keys)
-            ranked = sorted(exact.values())
+            positions, approximate = self._view.nearest(self._query, count, among)
+            if (
+                len(positions) < wanted
+            ):  # an approximate index lost its way: fall back to looking at everything
+                everything = np.flatnonzero(among.mask)
+                return self._ranked(everything, self._scores(everything))[:wanted]
+            exact = self._scores(positions)
+            ranked = self._ranked(positions, exact)
             # Chunks that tie with the last hit compete by chunk_id: all of them must be candidates.
-            error = self._largest_error(keys, approximate, exact)
+            error = self._largest_error(approximate, exact)
             complete = approximate[-1] < -ranked[wanted - 1].negative_score - error
-            if complete or len(keys) < count or count == among.matches:
+            if complete or len(positions) < count or count == among.matches:
                 return ranked[:wanted]
             count = min(4 * count, among.matches)
 
@@ -95,25 +97,27 @@ class Ranking:
         room = min(top_k, _ROOM_FOR_TIES) if self._view.exact else min(2 * top_k, _ROOM_FOR_ERRORS)
         return top_k + room + 8
 
-    def _largest_error(
-        self, keys: NDArray[np.int64], approximate: NDArray[np.float32], exact: dict[int, _Candidate]
-    ) -> float:
+    def _largest_error(self, approximate: NDArray[np.float32], exact: NDArray[np.float64]) -> float:
         if self._view.exact:
             return _NOISE
-        truth = np.array([-exact[key].negative_score for key in keys.tolist()])
-        return _NOISE + _ERRORS_AHEAD * float(np.abs(truth - approximate).max())
+        return _NOISE + _ERRORS_AHEAD * float(np.abs(exact - approximate).max())
 
-    def _ranked(self, keys: NDArray[np.int64]) -> list[_Candidate]:
-        return sorted(self._scores(keys).values())
+    def _ranked(self, positions: NDArray[np.int64], scores: NDArray[np.float64]) -> list[_Candidate]:
+        return sorted(
+            _Candidate(-score, f"{document_id}#{ordinal}", document_id, ordinal, position)
+            for (document_id, ordinal), score, position in zip(
+                self._view.identities(positions), scores.tolist(), positions.tolist(), strict=True
+            )
+        )
 
-    def _scores(self, keys: NDArray[np.int64]) -> dict[int, _Candidate]:
-        rows = list(self._rows(_CANDIDATES, keys.tolist()))
-        embeddings = decode_embeddings((row[3] for row in rows), len(self._query), self._file)
-        scores = laws.cosine(embeddings, self._query).tolist()
-        return {
-            key: _Candidate(-score, f"{document_id}#{ordinal}", document_id, ordinal, key)
-            for (key, document_id, ordinal, _), score in zip(rows, scores, strict=True)
-        }
+    def _scores(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        """``(len(positions),)``"""
+        embeddings = self._view.embeddings(positions)
+        if embeddings is None:
+            keys = self._view.chunk_keys(positions).tolist()
+            blobs = dict(self._rows(_EMBEDDINGS, keys))
+            embeddings = decode_embeddings((blobs[key] for key in keys), len(self._query), self._file)
+        return laws.cosine(embeddings, self._query)
 
     def _rows(self, select: str, keys: Sequence[int]) -> Iterator[tuple[Any, ...]]:
         """One row for each key, in any order."""

@@ -39,6 +39,9 @@ class PositionIndex(Protocol):
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Up to ``count`` of the ``chosen`` positions, and their scores, best first."""
 
+    def embeddings(self, positions: NDArray[np.int64]) -> Embeddings | None:
+        """``(len(positions), dimension)``, as they were added; ``None``: they are not kept so."""
+
 
 class IndexRecipe:
     """:raises ConfigurationError: faiss cannot build such an index, or cannot filter it."""
@@ -104,6 +107,9 @@ class _FaissIndex:
         self, query: Embedding, count: int, chosen: Chosen
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         return search_one(self._index, query, count, search_parameters(self._index, chosen, count))
+
+    def embeddings(self, positions: NDArray[np.int64]) -> Embeddings | None:
+        return self._index.reconstruct_batch(positions) if self.exact else None
 
 
 _FILTERABLE = (faiss.IndexFlat, faiss.IndexScalarQuantizer, faiss.IndexHNSW, faiss.IndexIVF)

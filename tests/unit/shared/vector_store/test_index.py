@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shared.domain import Document, SearchFilter, epoch_milliseconds
-from shared.vector_store.faiss_store.index import SLOT, ChunkIndex
+from shared.vector_store.faiss_store.index import SLOT, ChunkIndex, Selection, View
 from shared.vector_store.faiss_store.recipe import IndexRecipe
 
 DIMENSION = 8
@@ -31,7 +31,11 @@ def slots_of(document_keys: list[int], first_chunk_key: int = 0) -> np.ndarray:
 
 
 def live_keys(index: ChunkIndex) -> list[int]:
-    return index.view().chunk_keys(index.view().matching(None)).tolist()
+    return keys_among(index.view(), index.view().matching(None))
+
+
+def keys_among(view: View, among: Selection) -> list[int]:
+    return view.chunk_keys(np.flatnonzero(among.mask)).tolist()
 
 
 def test_a_document_may_be_split_between_blocks() -> None:
@@ -70,10 +74,24 @@ def test_new_and_old_embeddings_are_found_alike() -> None:
         index.add(slots_of(list(range(start, start + 100)), start), rows[start : start + 100])
         view = index.view()
         for row in (0, start // 2, start, start + 99):
-            keys, scores = view.nearest(rows[row], 5, view.matching(None))
+            positions, scores = view.nearest(rows[row], 5, view.matching(None))
             truth = rows[: start + 100] @ rows[row]
-            assert keys.tolist() == np.argsort(-truth, kind="stable")[:5].tolist()
+            assert positions.tolist() == np.argsort(-truth, kind="stable")[:5].tolist()
             assert scores == pytest.approx(np.sort(truth)[::-1][:5], abs=1e-5)
+
+
+def test_a_view_knows_whose_its_chunks_are_and_their_embeddings() -> None:
+    rows = unit_rows(3_000)
+    index = an_index()
+    for start in range(0, 3_000, 100):
+        slots = slots_of(list(range(start, start + 100)), start)
+        slots["document_id"] = [f"d{number}" for number in range(start, start + 100)]
+        slots["ordinal"] = np.arange(start, start + 100) % 7
+        index.add(slots, rows[start : start + 100])
+    positions = np.array([2_999, 0, 1_500, 2_000, 2_047, 2_048])  # new ones and old ones
+    view = index.view()
+    assert np.array_equal(view.embeddings(positions), rows[positions])
+    assert list(view.identities(positions)) == [(f"d{number}", number % 7) for number in positions.tolist()]
 
 
 def test_a_view_stays_as_it_was() -> None:
@@ -85,12 +103,12 @@ def test_a_view_stays_as_it_was() -> None:
     for start in range(100, 9_000, 890):  # grows the columns, and moves the new ones to the old
         index.add(slots_of(list(range(start, start + 890)), start), rows[start : start + 890])
     everything = before.matching(None)
-    assert before.chunk_keys(everything).tolist() == list(range(100))
+    assert keys_among(before, everything) == list(range(100))
     assert before.nearest(rows[7], 1, everything)[0].tolist() == [7]
     keys, _ = before.nearest(rows[5_000], 9_000, everything)
     assert sorted(keys.tolist()) == list(range(100))
     after = index.view()
-    assert 7 not in after.chunk_keys(after.matching(None))
+    assert 7 not in keys_among(after, after.matching(None))
     assert after.nearest(rows[5_000], 1, after.matching(None))[0].tolist() == [5_000]
 
 
@@ -138,5 +156,5 @@ def test_filters_are_the_domains(seed: int) -> None:
         )
         expected = [int(document.document_id) for document in documents if where.matches(document)]
         view = index.view()
-        assert view.chunk_keys(view.matching(where)).tolist() == expected, f"seed {seed}: {where}"
+        assert keys_among(view, view.matching(where)) == expected, f"seed {seed}: {where}"
         assert view.matching(where).matches == len(expected)
